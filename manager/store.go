@@ -64,6 +64,11 @@ type PeopleStore interface {
 	PutMembership(ctx context.Context, m Membership) error
 	DeleteMembership(ctx context.Context, partner, email string) error // nil where there was none
 
+	SessionStore
+}
+
+// SessionStore keeps the portal's logins.
+type SessionStore interface {
 	Session(ctx context.Context, digest [32]byte, now time.Time) (*Session, error) // ErrMissing, also once expired
 	PutSession(ctx context.Context, s *Session) error
 	DeleteSession(ctx context.Context, digest [32]byte) error

@@ -1,0 +1,4 @@
+package manager
+
+// Metrics are what the manager counts for Prometheus.
+type Metrics struct{}
