@@ -75,7 +75,7 @@ $(BINARY): $(BINARY_SOURCES) $(FILTER_SOURCES) $(PORTAL) go.mod go.sum
 	@echo "binary  $@"
 	@go build -trimpath -o $@ ./manager/cmd/partnergate
 
-$(PORTAL): portal/package.json portal/package-lock.json
+$(PORTAL): portal/package.json portal/package-lock.json $(wildcard portal/*.mjs)
 	@echo "assets  portal/static/vendor"
 	@cd portal && npm ci --silent --no-audit --no-fund && npm run --silent vendor
 	@touch $@

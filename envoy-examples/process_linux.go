@@ -1,0 +1,17 @@
+package envoyexamples
+
+import (
+	"runtime"
+	"syscall"
+)
+
+// endWithParent makes the kernel kill Envoy when this process dies, even by SIGKILL. The kernel counts the thread that started it as the
+// parent, so that thread must live as long: see holdThread.
+func endWithParent() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}
+
+func holdThread() (release func()) {
+	runtime.LockOSThread()
+	return runtime.UnlockOSThread
+}
