@@ -1,0 +1,100 @@
+package policy
+
+// Resolve finds out who calls, in which environment: path, policy, credential,
+// partner, environment, in this order. s is nil where there is no policy yet.
+// The decision's code is Undecided where nothing speaks against the request.
+func (s *Snapshot) Resolve(q *Request) Decision {
+	d := Decision{Stage: StageResolved}
+	var ok bool
+	if q.path, ok = CanonicalPath(q.Path, q.path); !ok {
+		d.refuse(PathNotCanonical)
+		return d
+	}
+	if s == nil {
+		d.refuse(PolicyUnavailable)
+		return d
+	}
+	d.PolicyVersion = s.Version()
+	s.resolveCredential(q, &d)
+	if d.Code == Undecided {
+		s.resolveEnvironment(q, &d)
+	}
+	return d
+}
+
+func (s *Snapshot) resolveCredential(q *Request, d *Decision) {
+	if q.Keys != 1 || q.Key == "" {
+		d.refuse(CredentialMissing)
+		if q.Keys > 1 {
+			d.refuse(CredentialAmbiguous)
+		}
+		return
+	}
+	if _, _, ok := ParseKey(q.Key); !ok {
+		d.refuse(CredentialUnknown)
+		return
+	}
+	c, ok := s.credential(APIKey, KeyDigest(q.Key))
+	if !ok {
+		d.refuse(CredentialUnknown)
+		return
+	}
+	d.Partner, d.Application, d.Environment, d.Credential = c.partner, c.application, c.environment, c.id
+	switch {
+	case c.revokedAt != 0 && q.Now >= c.revokedAt:
+		d.refuse(CredentialRevoked)
+	case c.expiresAt != 0 && q.Now >= c.expiresAt:
+		d.refuse(CredentialExpired)
+	case !s.partnerActive(c.partner):
+		d.refuse(PartnerSuspended)
+	}
+}
+
+// resolveEnvironment compares the environment of the host with that of the
+// credential. A host that nobody serves has none: it is left to Gate.
+func (s *Snapshot) resolveEnvironment(q *Request, d *Decision) {
+	q.host = CanonicalHost(q.Host, q.host)
+	environment, served := s.hostEnvironment(q.host)
+	if served && (environment != d.Environment || q.Only != "" && q.Only != environment) {
+		d.refuse(EnvironmentMismatch)
+	}
+}
+
+func (s *Snapshot) credential(kind CredentialKind, digest [32]byte) (credential, bool) {
+	want := credentialMatch{kind: kind, digest: digest}
+	key := hashSeed.byte(byte(kind)).bytes(want.digest[:]).sum()
+	r, ok := find(&s.tables[TableCredentials], key, &want)
+	if !ok {
+		return credential{}, false
+	}
+	return r.credential(), true
+}
+
+type credentialMatch struct {
+	kind   CredentialKind
+	digest [32]byte
+}
+
+func (m *credentialMatch) matches(identity string) bool {
+	return len(identity) == 33 && identity[0] == byte(m.kind) && identity[1:] == string(m.digest[:])
+}
+
+// partnerActive is false for a partner that is suspended, or that is missing,
+// which a well-made snapshot never has.
+func (s *Snapshot) partnerActive(name string) bool {
+	r, ok := s.tables[TablePartners].get(name)
+	return ok && r.uint8()&partnerSuspend == 0
+}
+
+func (s *Snapshot) hostEnvironment(host []byte) (environment string, ok bool) {
+	r, ok := find(&s.tables[TableHosts], hashSeed.bytes(host).sum(), bytesMatch(host))
+	if !ok {
+		return "", false
+	}
+	return r.string(), true
+}
+
+// bytesMatch matches an identity that is at hand as bytes.
+type bytesMatch []byte
+
+func (m bytesMatch) matches(identity string) bool { return identity == string(m) }
