@@ -1,0 +1,158 @@
+// Package wire is what filters and manager say to one another, as bytes: three
+// calls, all made by the leader of a proxy process. Watch waits for a newer
+// policy, Parts fetches pieces of it, Sync brings usage and takes leases.
+//
+// Integers are little-endian; strings and lists have their length before them.
+// Reading never panics and never takes more memory than the bytes read, so the
+// manager may be lied to by a proxy and a proxy by whatever answers in the
+// manager's place. The package is pure Go without reflection, as package policy.
+package wire
+
+// Version is the version of these messages. The manager answers the version
+// before it too.
+const Version = 1
+
+// Paths of the three calls: POST, application/octet-stream, Authorization:
+// Bearer with the edge token.
+const (
+	WatchPath = "/edge/v1/watch"
+	PartsPath = "/edge/v1/parts"
+	SyncPath  = "/edge/v1/sync"
+)
+
+// Bounds of messages.
+const (
+	MaxMessage  = 15 << 20 // bytes of any message
+	MaxPartsAsk = 64       // parts asked for at once; 64 × 256 kB is more than MaxMessage, so the answer may be cut short
+	MaxUsage    = 20_000   // rows in one batch
+	MaxRequests = 20_000   // logged requests in one batch
+	MaxReports  = 20_000   // buckets in one batch
+)
+
+// Error is why a message is not understood.
+type Error string
+
+// Error implements error.
+func (e Error) Error() string { return string(e) }
+
+// The errors.
+const (
+	ErrVersion   Error = "wire: the message is of a version that is not spoken here"
+	ErrMalformed Error = "wire: the message is malformed"
+	ErrTooMany   Error = "wire: the message has more items than allowed"
+)
+
+// Message kinds, the first byte of each message after the version.
+const (
+	kindWatch byte = iota + 1
+	kindWatchReply
+	kindParts
+	kindPartsReply
+	kindSync
+	kindSyncReply
+)
+
+// ProxyID names one proxy process.
+type ProxyID struct {
+	Node  string // the host's node id; several proxies may share one
+	Nonce [16]byte
+}
+
+// Watch asks for what is newer than what the proxy holds. It is answered at
+// once where there is something to say, else after 25 seconds at most.
+type Watch struct {
+	Proxy   ProxyID
+	Schema  uint8 // of snapshots, that the filters read
+	Lineage [16]byte
+	Version uint64 // held; 0 for none
+	// Digest of the manifest held; zero for none. It tells apart two snapshots
+	// of one version, which a clock alone can make.
+	Digest [32]byte
+}
+
+// WatchReply answers a Watch.
+type WatchReply struct {
+	Manifest string // empty: what the proxy holds is current
+	SyncNow  bool   // a lease is wanted back: call Sync at once
+}
+
+// Parts asks for parts by digest.
+type Parts struct{ Digests [][32]byte }
+
+// PartsReply has the parts in the order asked for. A part that the manager has
+// no more is empty; the tail may be missing where the reply would be too large.
+type PartsReply struct{ Parts []string }
+
+// Sync is one batch. A proxy sends batch n+1 only after batch n was answered;
+// sent again with the same sequence it has the same content, is counted once,
+// and gets the same answer.
+type Sync struct {
+	Proxy         ProxyID
+	Sequence      uint64 // from 1
+	PolicyVersion uint64 // the lowest that any VM of the process decides by
+	PolicyAge     uint64 // milliseconds since it was last confirmed as current
+	Usage         []Usage
+	Requests      []Request
+	Dropped       uint64 // decisions that were counted but not logged
+	Reports       []Report
+}
+
+// Usage is how many requests with one key ended in one minute.
+type Usage struct {
+	Minute                                                         int64 // Unix minutes
+	Partner, Application, Product, Environment, Operation, Outcome string
+	Count                                                          uint64
+}
+
+// Request is one logged decision.
+type Request struct {
+	Time                                                           int64 // Unix milliseconds
+	RequestID                                                      string
+	Partner, Application, Product, Environment, Operation, Outcome string
+	Credential, Method, Path, Limit                                string
+	Status                                                         uint16
+	PolicyVersion                                                  uint64
+}
+
+// Report is the state of one bucket in the proxy's ledger. Fields that the kind
+// of its limit does not have are 0. See package policy for ids and units.
+type Report struct {
+	ID        string
+	Wanted    bool   // a request waits for it, or its tokens run low
+	Epoch     uint64 // of the last grant taken in; 0 for none
+	Given     int64  // what taking that grant in gave back: units of a rate, tokens of a quota
+	WindowEnd int64  // quota: of the tokens held, Unix milliseconds
+	Tokens    int64  // quota: unspent
+	InFlight  int64  // concurrency: slots in use
+	Demand    uint64 // requests that asked for it since the report before
+	Spent     uint64 // requests that it admitted since the report before
+}
+
+// SyncReply answers a Sync once the batch is stored.
+type SyncReply struct {
+	Sequence uint64
+	Grants   []Grant
+	// Forget lists buckets that are no longer part of any contract.
+	Forget []string
+}
+
+// Grant changes what a proxy holds of a bucket. It is taken in once, when its
+// epoch is higher than that of the ledger; Report.Epoch then acknowledges it.
+type Grant struct {
+	ID    string
+	Epoch uint64
+
+	// Rate: the share from now on, and units added to its level. A smaller
+	// burst gives back the part of the level that the share shrinks by.
+	Rate  int64 // units a millisecond
+	Burst int64 // units
+	Level int64 // units added
+	// Concurrency: slots from now on.
+	Slots int64
+	// Quota: tokens added; Recall gives all tokens back before.
+	Tokens    int64
+	Recall    bool
+	WindowEnd int64 // Unix milliseconds
+	Left      int64 // of the contract, not granted to anybody
+	Spent     bool  // nothing is left in this window, and nobody holds unspent tokens
+}
