@@ -1,0 +1,121 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// Account implements manager.PeopleStore.
+func (s *Store) Account(ctx context.Context, email string) (*manager.Account, error) {
+	a := &manager.Account{Email: email}
+	err := s.read(ctx, "read an account", func(tx transaction) error {
+		return tx.row(ctx, "SELECT password_hash, created_at, last_login_at FROM account WHERE email = ?", []any{email},
+			&a.PasswordHash, micros{&a.CreatedAt}, optionalMicros{&a.LastLoginAt})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// PutAccount implements manager.PeopleStore.
+func (s *Store) PutAccount(ctx context.Context, a *manager.Account) error {
+	return s.write(ctx, "store an account", func(tx transaction) error {
+		_, err := tx.exec(ctx, `
+INSERT INTO account (email, password_hash, created_at, last_login_at) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET password_hash = excluded.password_hash, created_at = excluded.created_at,
+    last_login_at = excluded.last_login_at`,
+			a.Email, a.PasswordHash, a.CreatedAt.UnixMicro(), optional(a.LastLoginAt))
+		return err
+	})
+}
+
+// Memberships implements manager.PeopleStore.
+func (s *Store) Memberships(ctx context.Context, partner, email string) ([]manager.Membership, error) {
+	const columns = "SELECT partner, email, role, created_at FROM membership "
+	var query string
+	var args []any
+	switch {
+	case partner != "" && email != "":
+		query, args = "WHERE partner = ? AND email = ?", []any{partner, email}
+	case partner != "":
+		query, args = "WHERE partner = ? ORDER BY email", []any{partner}
+	case email != "":
+		query, args = "WHERE email = ? ORDER BY partner", []any{email}
+	default:
+		return nil, errors.New("sqlite store: list memberships: neither partner nor email is given")
+	}
+	var found []manager.Membership
+	err := s.read(ctx, "list memberships", func(tx transaction) error {
+		return tx.each(ctx, columns+query, args, func(rows *sql.Rows) error {
+			var m manager.Membership
+			err := rows.Scan(&m.Partner, &m.Email, &m.Role, micros{&m.CreatedAt})
+			found = append(found, m)
+			return err
+		})
+	})
+	return found, err
+}
+
+// PutMembership implements manager.PeopleStore.
+func (s *Store) PutMembership(ctx context.Context, m manager.Membership) error {
+	return s.write(ctx, "store a membership", func(tx transaction) error {
+		_, err := tx.exec(ctx, `
+INSERT INTO membership (partner, email, role, created_at) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET role = excluded.role, created_at = excluded.created_at`,
+			m.Partner, m.Email, m.Role, m.CreatedAt.UnixMicro())
+		return err
+	})
+}
+
+// DeleteMembership implements manager.PeopleStore.
+func (s *Store) DeleteMembership(ctx context.Context, partner, email string) error {
+	return s.write(ctx, "delete a membership", func(tx transaction) error {
+		_, err := tx.exec(ctx, "DELETE FROM membership WHERE partner = ? AND email = ?", partner, email)
+		return err
+	})
+}
+
+// Session implements manager.PeopleStore. A session ends at its ExpiresAt.
+func (s *Store) Session(ctx context.Context, digest [32]byte, now time.Time) (*manager.Session, error) {
+	session := &manager.Session{TokenDigest: digest}
+	err := s.read(ctx, "read a session", func(tx transaction) error {
+		return tx.row(ctx, "SELECT data, expires_at FROM session WHERE digest = ? AND expires_at > ?",
+			[]any{digest[:], now.UnixMicro()}, &session.Data, micros{&session.ExpiresAt})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return session, nil
+}
+
+// PutSession implements manager.PeopleStore.
+func (s *Store) PutSession(ctx context.Context, session *manager.Session) error {
+	return s.write(ctx, "store a session", func(tx transaction) error {
+		_, err := tx.exec(ctx, `
+INSERT INTO session (digest, data, expires_at) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET data = excluded.data, expires_at = excluded.expires_at`,
+			session.TokenDigest[:], notNull(session.Data), session.ExpiresAt.UnixMicro())
+		return err
+	})
+}
+
+// DeleteSession implements manager.PeopleStore.
+func (s *Store) DeleteSession(ctx context.Context, digest [32]byte) error {
+	return s.write(ctx, "delete a session", func(tx transaction) error {
+		_, err := tx.exec(ctx, "DELETE FROM session WHERE digest = ?", digest[:])
+		return err
+	})
+}
+
+// DeleteExpiredSessions implements manager.PeopleStore.
+func (s *Store) DeleteExpiredSessions(ctx context.Context, now time.Time) error {
+	return s.write(ctx, "delete expired sessions", func(tx transaction) error {
+		_, err := tx.exec(ctx, "DELETE FROM session WHERE expires_at <= ?", now.UnixMicro())
+		return err
+	})
+}

@@ -1,0 +1,232 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// usageKeys finds the numbers of usage keys, each once a transaction.
+type usageKeys struct {
+	tx    transaction
+	known map[manager.UsageKey]int64
+}
+
+func (k usageKeys) number(ctx context.Context, key manager.UsageKey) (int64, error) {
+	if n, ok := k.known[key]; ok {
+		return n, nil
+	}
+	words := []any{key.Partner, key.Application, key.Product, key.Environment, key.Operation, key.Outcome}
+	var n int64
+	err := k.tx.row(ctx, `
+SELECT id FROM usage_key
+WHERE partner = ? AND application = ? AND product = ? AND environment = ? AND operation = ? AND outcome = ?`, words, &n)
+	if errors.Is(err, manager.ErrMissing) {
+		err = k.tx.row(ctx, `
+INSERT INTO usage_key (partner, application, product, environment, operation, outcome) VALUES (?, ?, ?, ?, ?, ?)
+RETURNING id`, words, &n)
+	}
+	if err != nil {
+		return 0, err
+	}
+	k.known[key] = n
+	return n, nil
+}
+
+func (k usageKeys) addUsage(ctx context.Context, rows []manager.UsageRow) error {
+	for _, row := range rows {
+		key, err := k.number(ctx, row.Key)
+		if err != nil {
+			return err
+		}
+		_, err = k.tx.exec(ctx, `
+INSERT INTO usage (minute, key, requests) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET requests = requests + excluded.requests`, minuteOf(row.Minute), key, row.Requests)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addCredentialUses(ctx context.Context, tx transaction, uses map[string]map[string]time.Time) error {
+	for partner, credentials := range uses {
+		for credential, at := range credentials {
+			_, err := tx.exec(ctx, `
+INSERT INTO credential_use (partner, credential, used_at) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET used_at = max(used_at, excluded.used_at)`, partner, credential, at.UnixMicro())
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// CredentialUses implements manager.UsageStore.
+func (s *Store) CredentialUses(ctx context.Context, partner string) (map[string]time.Time, error) {
+	uses := map[string]time.Time{}
+	err := s.read(ctx, "read when credentials were used", func(tx transaction) error {
+		const query = "SELECT credential, used_at FROM credential_use WHERE partner = ?"
+		return tx.each(ctx, query, []any{partner}, func(rows *sql.Rows) error {
+			var credential string
+			var at time.Time
+			err := rows.Scan(&credential, micros{&at})
+			uses[credential] = at
+			return err
+		})
+	})
+	return uses, err
+}
+
+// minuteOf is the minute that t lies in.
+func minuteOf(t time.Time) int64 {
+	seconds := t.Unix()
+	if seconds < 0 {
+		seconds -= 59 // rounds down before 1970 too
+	}
+	return seconds / 60
+}
+
+// minutesFrom is the first minute that does not begin before t.
+func minutesFrom(t time.Time) int64 { return minuteOf(t.Add(time.Minute - 1)) }
+
+// bucketMinutes are the time buckets' lengths.
+var bucketMinutes = map[manager.UsageDimension]int64{manager.ByMinute: 1, manager.ByHour: 60, manager.ByDay: 24 * 60}
+
+// matching are the conditions on usage_key for the fields of m that are given.
+func matching(m manager.UsageKey) (conditions []string, args []any) {
+	for _, field := range []struct{ condition, value string }{
+		{"partner = ?", m.Partner},
+		{"application = ?", m.Application},
+		{"product = ?", m.Product},
+		{"environment = ?", m.Environment},
+		{"operation = ?", m.Operation},
+		{"outcome = ?", m.Outcome},
+	} {
+		if field.value != "" {
+			conditions, args = append(conditions, field.condition), append(args, field.value)
+		}
+	}
+	return conditions, args
+}
+
+// UsageSums implements manager.UsageStore. A minute belongs to [From, To)
+// where it begins in it; a zero From or To is no bound.
+func (s *Store) UsageSums(ctx context.Context, q manager.UsageQuery) ([]manager.UsageSum, error) {
+	query, args, err := sumQuery(q)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite store: sum usage: %w", err)
+	}
+	var sums []manager.UsageSum
+	err = s.read(ctx, "sum usage", func(tx transaction) error {
+		return tx.each(ctx, query, args, func(rows *sql.Rows) error {
+			sum, err := scanSum(rows, q.GroupBy)
+			sums = append(sums, sum)
+			return err
+		})
+	})
+	return sums, err
+}
+
+// sumQuery sums by the keys' numbers and the shortest bucket first, and joins
+// the few rows that remain with their words.
+func sumQuery(q manager.UsageQuery) (string, []any, error) {
+	columns, length, err := groupColumns(q.GroupBy)
+	if err != nil {
+		return "", nil, err
+	}
+	// One partner's keys are few: a short range of minutes for each. Other
+	// fields select too many keys for that; the range is then read once.
+	index := "NOT INDEXED"
+	if q.Match.Partner != "" {
+		index = "INDEXED BY usage_by_key"
+	}
+	conditions, args := usageConditions(q)
+	query := fmt.Sprintf(`
+SELECT %s sum(summed.requests) FROM (
+    SELECT key, %s AS bucket, sum(requests) AS requests FROM usage %s
+    WHERE %s GROUP BY 1, 2
+) AS summed CROSS JOIN usage_key ON usage_key.id = summed.key`,
+		strings.Join(append(columns, ""), ", "), bucketOf("minute", length), index, strings.Join(conditions, " AND "))
+	if len(columns) == 0 {
+		return query + " HAVING count(*) > 0", args, nil
+	}
+	places := make([]string, len(columns))
+	for i := range columns {
+		places[i] = fmt.Sprint(i + 1)
+	}
+	list := strings.Join(places, ", ")
+	return query + " GROUP BY " + list + " ORDER BY " + list, args, nil
+}
+
+func usageConditions(q manager.UsageQuery) (conditions []string, args []any) {
+	conditions = []string{"TRUE"}
+	if !q.From.IsZero() {
+		conditions, args = append(conditions, "minute >= ?"), append(args, minutesFrom(q.From))
+	}
+	if !q.To.IsZero() {
+		conditions, args = append(conditions, "minute < ?"), append(args, minutesFrom(q.To))
+	}
+	if keys, values := matching(q.Match); keys != nil {
+		conditions = append(conditions, "key IN (SELECT id FROM usage_key WHERE "+strings.Join(keys, " AND ")+")")
+		args = append(args, values...)
+	}
+	return conditions, args
+}
+
+// groupColumns are the columns of the groups, and the length of the shortest time bucket among them.
+func groupColumns(by []manager.UsageDimension) (columns []string, length int64, err error) {
+	for _, dimension := range by {
+		if minutes, ok := bucketMinutes[dimension]; ok {
+			columns = append(columns, bucketOf("summed.bucket", minutes))
+			if length == 0 || minutes < length {
+				length = minutes
+			}
+			continue
+		}
+		switch dimension {
+		case manager.ByPartner, manager.ByApplication, manager.ByProduct, manager.ByEnvironment, manager.ByOperation, manager.ByOutcome:
+			columns = append(columns, "usage_key."+string(dimension))
+		default:
+			return nil, 0, fmt.Errorf("usage cannot be grouped by %q", dimension)
+		}
+	}
+	return columns, length, nil
+}
+
+// bucketOf is the first minute of the bucket of that length; 0 is one bucket for all.
+func bucketOf(minute string, length int64) string {
+	if length == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%s - %s %% %d", minute, minute, length)
+}
+
+func scanSum(rows *sql.Rows, by []manager.UsageDimension) (manager.UsageSum, error) {
+	words, minutes := make([]string, len(by)), make([]int64, len(by))
+	sum := manager.UsageSum{Group: make(map[manager.UsageDimension]string, len(by))}
+	into := make([]any, 0, len(by)+1)
+	for i, dimension := range by {
+		if _, ok := bucketMinutes[dimension]; ok {
+			into = append(into, &minutes[i])
+		} else {
+			into = append(into, &words[i])
+		}
+	}
+	if err := rows.Scan(append(into, &sum.Requests)...); err != nil {
+		return sum, err
+	}
+	for i, dimension := range by {
+		if _, ok := bucketMinutes[dimension]; ok {
+			words[i] = time.Unix(minutes[i]*60, 0).UTC().Format(time.RFC3339)
+		}
+		sum.Group[dimension] = words[i]
+	}
+	return sum, nil
+}

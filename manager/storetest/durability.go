@@ -1,0 +1,115 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+var durabilityTests = []contractTest{
+	{"everything is there when opened again", testOpenedAgain},
+	{"another opening sees every commit", testAnotherOpening},
+	{"a closed store answers with errors", testClosed},
+	on("an ended context is honoured by every method", testEndedContext),
+}
+
+// writeEverything uses every method that stores.
+func writeEverything(t *testing.T, s manager.Store) {
+	t.Helper()
+	ctx := context.Background()
+	var changes []manager.Change
+	for _, r := range everyKind(t) {
+		changes = append(changes, put(r))
+	}
+	commit(t, s, changes...)
+	must(t, s.PutAccount(ctx, &manager.Account{Email: "a@x.test", PasswordHash: "hash", CreatedAt: clock(0)}))
+	must(t, s.PutMembership(ctx, member("acme", "a@x.test", manager.RoleAdmin)))
+	must(t, s.PutSession(ctx, session("token", clock(9), []byte("data"))))
+	commitSync(t, s, manager.SyncCommit{
+		Proxy: proxy("p", 1, 0), Buckets: []manager.Bucket{bucket("a", "state", 0)}, Usage: []manager.UsageRow{counted(0, "acme", "x", 5)},
+		Requests:       []manager.RequestRecord{logged(0, clock(0), fullKey)},
+		CredentialUses: map[string]map[string]time.Time{"acme": {"k": clock(0)}},
+	})
+}
+
+func wantEverything(t *testing.T, s manager.Store) {
+	t.Helper()
+	ctx := context.Background()
+	wantPolicy(t, s, 1, everyKind(t)...)
+	equal(t, "account", &manager.Account{Email: "a@x.test", PasswordHash: "hash", CreatedAt: clock(0)}, got(s.Account(ctx, "a@x.test"))(t))
+	equal(t, "members", []manager.Membership{member("acme", "a@x.test", manager.RoleAdmin)}, got(s.Memberships(ctx, "acme", ""))(t))
+	one := session("token", clock(9), []byte("data"))
+	equal(t, "session", one, got(s.Session(ctx, one.TokenDigest, clock(0)))(t))
+	equal(t, "proxy", proxy("p", 1, 1), got(s.Proxy(ctx, "p"))(t))
+	equal(t, "buckets", []manager.Bucket{bucket("a", "state", 1)}, got(s.Buckets(ctx, []string{"a"}))(t))
+	equal(t, "usage", int64(5), total(t, s, manager.UsageQuery{}))
+	equal(t, "requests", []manager.RequestRecord{logged(0, clock(0), fullKey)}, requests(t, s, manager.RequestQuery{Limit: 2}).Items)
+	equal(t, "uses", map[string]time.Time{"k": clock(0)}, got(s.CredentialUses(ctx, "acme"))(t))
+}
+
+func testOpenedAgain(t *testing.T, open Open) {
+	s := open(t)
+	writeEverything(t, s)
+	before := got(s.LoadPolicy(context.Background()))(t).Lineage
+	must(t, s.Close())
+	s = opened(t, open)
+	wantEverything(t, s)
+	if after := got(s.LoadPolicy(context.Background()))(t).Lineage; after != before {
+		t.Fatalf("lineage %x, before %x", after, before)
+	}
+}
+
+func testAnotherOpening(t *testing.T, open Open) {
+	one, other := opened(t, open), opened(t, open)
+	wantPolicy(t, other, 0)
+	writeEverything(t, one)
+	wantEverything(t, other)
+}
+
+// calls uses every method once; each returns the error.
+func calls(s manager.Store, ctx context.Context) map[string]error {
+	errs := map[string]error{}
+	add := func(name string) func(_ any, err error) { return func(_ any, err error) { errs[name] = err } }
+	add("LoadPolicy")(s.LoadPolicy(ctx))
+	add("PolicyRevision")(s.PolicyRevision(ctx))
+	add("CommitPolicy")(s.CommitPolicy(ctx, 0, nil))
+	add("Account")(s.Account(ctx, "a"))
+	errs["PutAccount"] = s.PutAccount(ctx, &manager.Account{Email: "a"})
+	add("Memberships")(s.Memberships(ctx, "a", ""))
+	errs["PutMembership"] = s.PutMembership(ctx, manager.Membership{Partner: "a", Email: "a"})
+	errs["DeleteMembership"] = s.DeleteMembership(ctx, "a", "a")
+	add("Session")(s.Session(ctx, [32]byte{}, noon))
+	errs["PutSession"] = s.PutSession(ctx, &manager.Session{})
+	errs["DeleteSession"] = s.DeleteSession(ctx, [32]byte{})
+	errs["DeleteExpiredSessions"] = s.DeleteExpiredSessions(ctx, noon)
+	add("UsageSums")(s.UsageSums(ctx, manager.UsageQuery{}))
+	add("Requests")(s.Requests(ctx, manager.RequestQuery{}))
+	add("CredentialUses")(s.CredentialUses(ctx, "a"))
+	errs["DeleteUsageBefore"] = s.DeleteUsageBefore(ctx, noon, noon)
+	add("Proxy")(s.Proxy(ctx, "a"))
+	add("Proxies")(s.Proxies(ctx, noon))
+	add("Buckets")(s.Buckets(ctx, []string{"a"}))
+	errs["CommitSync"] = s.CommitSync(ctx, manager.SyncCommit{Proxy: &manager.Proxy{ID: "a"}})
+	errs["DeleteProxiesBefore"] = s.DeleteProxiesBefore(ctx, noon)
+	errs["Ping"] = s.Ping(ctx)
+	return errs
+}
+
+func testEndedContext(t *testing.T, s manager.Store) {
+	for method, err := range calls(s, cancelled()) {
+		t.Run(method, func(t *testing.T) { wantError(t, err, context.Canceled) })
+	}
+	wantPolicy(t, s, 0)
+}
+
+func testClosed(t *testing.T, open Open) {
+	s := open(t)
+	must(t, s.Close())
+	for method, err := range calls(s, context.Background()) {
+		if err == nil {
+			t.Errorf("%s of a closed store returned no error", method)
+		}
+	}
+}
