@@ -2,8 +2,8 @@ package proxywasm
 
 import "github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
-// vm is the state of this VM. A VM runs on one thread, one callback at a time; callbacks may nest.
-var vm struct {
+// state is what the runtime knows. A VM runs on one thread, one callback at a time; callbacks may nest.
+type state struct {
 	context  types.VMContext
 	plugins  plugins
 	streams  streams
@@ -14,11 +14,14 @@ var vm struct {
 	depth     int    // callbacks under way, one within the other
 	active    uint32 // context id of the innermost callback
 	effective uint32 // context id given to SetEffectiveContext in it, or 0
-	replied   bool   // SendHttpResponse succeeded in it
+	replied   bool   // it answered its own stream by SendHttpResponse
 
 	panicHandler func(contextID uint32, callback string)
 	panics       uint64
 }
+
+// vm is this VM. Its arena is made at once: a host's first answer should not have to wait for it.
+var vm = state{memory: memory{arena: make([]byte, arenaSize)}}
 
 // SetVMContext registers the VM context. Call it in an init function.
 func SetVMContext(context types.VMContext) {

@@ -3,7 +3,8 @@ package proxywasm
 import "github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 // Recycler is implemented by HttpContexts that their plugin uses again for another stream. Recycle is
-// called once, when the host deletes the stream: nothing refers to the context any more.
+// called once, when the host deletes the stream: nothing refers to the context any more. It may be
+// half-changed, if a callback of it panicked: a context is set up anew for its next stream.
 type Recycler interface {
 	Recycle()
 }

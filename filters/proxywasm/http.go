@@ -87,7 +87,7 @@ func SendHttpResponse(statusCode uint32, headers [][2]string, body []byte, gRPCS
 	vm.pairs.encoded = vm.pairs.encoded[:0]
 	vm.pairs.encode(headers)
 	status := hostReply(statusCode, vm.pairs.encoded, body, gRPCStatus)
-	if status == StatusOK {
+	if status == StatusOK && (vm.effective == 0 || vm.effective == vm.active) {
 		vm.replied = true
 	}
 	return statusError(status)

@@ -20,9 +20,6 @@ type memory struct {
 // allocate returns size bytes for the host, or nil if size exceeds MaxBlock. Size 0 gives a valid
 // address and takes nothing.
 func (m *memory) allocate(size uint32) unsafe.Pointer {
-	if m.arena == nil {
-		m.arena = make([]byte, arenaSize)
-	}
 	if size > MaxBlock {
 		return nil
 	}

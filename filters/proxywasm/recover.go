@@ -6,12 +6,18 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 )
 
-// maxStack bounds, in bytes, the stack that is logged for a panic.
-const maxStack = 4 << 10
+const (
+	// maxStack bounds, in bytes, the stack that is logged for a panic.
+	maxStack = 4 << 10
+	// loggedStacks is how many panics of a VM are logged with their stack. Who can cause panics at
+	// will should not be able to fill the disk with them.
+	loggedStacks = 16
+)
 
 // SetPanicHandler sets what answers the request when a callback of its stream panicked: the handler
 // calls SendHttpResponse, and callback is the ABI's name (such as proxy_on_request_headers). If it
-// sends nothing, or panics too, the answer is a plain 500. It is not called for other contexts' panics.
+// sends nothing, or panics too, the answer is a plain 500. It is not called for the panics of plugin
+// contexts, nor when the stream has been answered or has ended.
 func SetPanicHandler(handler func(contextID uint32, callback string)) {
 	vm.panicHandler = handler
 }
@@ -54,14 +60,11 @@ func leave(f frame, action *types.Action) {
 func failed(f frame, cause any, action *types.Action) {
 	vm.panics++
 	logPanic(f.callback, cause)
-	if vm.streams.get(f.contextID) == nil || f.callback == "proxy_on_log" || f.callback == "proxy_on_done" {
+	if !answerable(f) {
 		return
 	}
 	if !vm.replied {
 		answer(f)
-	}
-	if !vm.replied {
-		vm.replied = SendHttpResponse(500, nil, nil, -1) == nil
 	}
 	if action == nil {
 		return
@@ -73,8 +76,29 @@ func failed(f frame, cause any, action *types.Action) {
 	}
 }
 
-// answer calls the plugin's panic handler and survives its panic.
+// answerable says whether a panic in the callback leaves a request to be answered. A stream whose
+// context could not be made is answered when its headers come.
+func answerable(f frame) bool {
+	switch f.callback {
+	case "proxy_on_context_create", "proxy_on_log", "proxy_on_done":
+		return false
+	}
+	return vm.streams.get(f.contextID) != nil
+}
+
+// answer answers the frame's request: by the plugin's handler, else by a plain 500.
 func answer(f frame) {
+	if vm.effective != 0 && SetEffectiveContext(f.contextID) != nil {
+		return // the answer would go to another stream
+	}
+	callHandler(f)
+	if !vm.replied {
+		vm.replied = SendHttpResponse(500, nil, nil, -1) == nil
+	}
+}
+
+// callHandler calls the plugin's panic handler, if any, and survives its panic.
+func callHandler(f frame) {
 	if vm.panicHandler == nil {
 		return
 	}
@@ -87,9 +111,12 @@ func answer(f frame) {
 }
 
 func logPanic(where string, cause any) {
-	stack := make([]byte, maxStack)
-	stack = stack[:runtime.Stack(stack, false)]
-	LogCritical(where + " panicked: " + causeText(cause) + "\n" + string(stack))
+	message := where + " panicked: " + causeText(cause)
+	if vm.panics <= loggedStacks {
+		stack := make([]byte, maxStack)
+		message += "\n" + string(stack[:runtime.Stack(stack, false)])
+	}
+	LogCritical(message)
 }
 
 // causeText says what a panic was about, without fmt.

@@ -116,7 +116,7 @@ func (m *Sync) Append(b []byte) []byte {
 	}
 	e.uint32(uint32(len(m.Reports)))
 	for i := range m.Reports {
-		m.Reports[i].append(&e)
+		e.report(&m.Reports[i])
 	}
 	return e
 }
@@ -140,7 +140,7 @@ func ParseSync(raw string) (m Sync, err error) {
 	}
 	m.Reports = make([]Report, d.count(MaxReports, reportSize))
 	for i := range m.Reports {
-		m.Reports[i].read(&d)
+		d.report(&m.Reports[i])
 	}
 	return m, d.end()
 }
@@ -196,7 +196,7 @@ func (r *Request) read(d *decoder) {
 	r.PolicyVersion = d.uint64()
 }
 
-func (r *Report) append(e *encoder) {
+func (e *encoder) report(r *Report) {
 	e.string(r.ID)
 	e.bool(r.Wanted)
 	e.uint64(r.Epoch)
@@ -207,7 +207,7 @@ func (r *Report) append(e *encoder) {
 	e.uint64(r.Spent)
 }
 
-func (r *Report) read(d *decoder) {
+func (d *decoder) report(r *Report) {
 	r.ID = d.string()
 	r.Wanted = d.bool()
 	r.Epoch = d.uint64()
@@ -225,7 +225,7 @@ func (m *SyncReply) Append(b []byte) []byte {
 	e.uint64(m.Sequence)
 	e.uint32(uint32(len(m.Grants)))
 	for i := range m.Grants {
-		m.Grants[i].append(&e)
+		e.grant(&m.Grants[i])
 	}
 	e.uint32(uint32(len(m.Forget)))
 	for _, id := range m.Forget {
@@ -241,7 +241,7 @@ func ParseSyncReply(raw string) (m SyncReply, err error) {
 	m.Sequence = d.uint64()
 	m.Grants = make([]Grant, d.count(MaxReports, grantSize))
 	for i := range m.Grants {
-		m.Grants[i].read(&d)
+		d.grant(&m.Grants[i])
 	}
 	m.Forget = make([]string, d.count(MaxReports, 4))
 	for i := range m.Forget {
@@ -250,7 +250,7 @@ func ParseSyncReply(raw string) (m SyncReply, err error) {
 	return m, d.end()
 }
 
-func (g *Grant) append(e *encoder) {
+func (e *encoder) grant(g *Grant) {
 	e.string(g.ID)
 	e.uint64(g.Epoch)
 	for _, v := range [...]int64{g.Rate, g.Burst, g.Level, g.Slots, g.Tokens, g.WindowEnd, g.Left} {
@@ -260,7 +260,7 @@ func (g *Grant) append(e *encoder) {
 	e.bool(g.Spent)
 }
 
-func (g *Grant) read(d *decoder) {
+func (d *decoder) grant(g *Grant) {
 	g.ID = d.string()
 	g.Epoch = d.uint64()
 	for _, v := range [...]*int64{&g.Rate, &g.Burst, &g.Level, &g.Slots, &g.Tokens, &g.WindowEnd, &g.Left} {

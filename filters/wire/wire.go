@@ -8,6 +8,8 @@
 // manager's place. The package is pure Go without reflection, as package policy.
 package wire
 
+import "github.com/partnergate/partnergate/filters/policy"
+
 // Version is the version of these messages. The manager answers the version
 // before it too.
 const Version = 1
@@ -114,19 +116,12 @@ type Request struct {
 	PolicyVersion                                                  uint64
 }
 
-// Report is the state of one bucket in the proxy's ledger. Fields that the kind
-// of its limit does not have are 0. See package policy for ids and units.
-type Report struct {
-	ID        string
-	Wanted    bool   // a request waits for it, or its tokens run low
-	Epoch     uint64 // of the last grant taken in; 0 for none
-	Given     int64  // what taking that grant in gave back: units of a rate, tokens of a quota
-	WindowEnd int64  // quota: of the tokens held, Unix milliseconds
-	Tokens    int64  // quota: unspent
-	InFlight  int64  // concurrency: slots in use
-	Demand    uint64 // requests that asked for it since the report before
-	Spent     uint64 // requests that it admitted since the report before
-}
+// Report and Grant are the two halves of a lease: see package policy, which
+// does their arithmetic on the proxy's side.
+type (
+	Report = policy.Report
+	Grant  = policy.Grant
+)
 
 // SyncReply answers a Sync once the batch is stored.
 type SyncReply struct {
@@ -134,25 +129,4 @@ type SyncReply struct {
 	Grants   []Grant
 	// Forget lists buckets that are no longer part of any contract.
 	Forget []string
-}
-
-// Grant changes what a proxy holds of a bucket. It is taken in once, when its
-// epoch is higher than that of the ledger; Report.Epoch then acknowledges it.
-type Grant struct {
-	ID    string
-	Epoch uint64
-
-	// Rate: the share from now on, and units added to its level. A smaller
-	// burst gives back the part of the level that the share shrinks by.
-	Rate  int64 // units a millisecond
-	Burst int64 // units
-	Level int64 // units added
-	// Concurrency: slots from now on.
-	Slots int64
-	// Quota: tokens added; Recall gives all tokens back before.
-	Tokens    int64
-	Recall    bool
-	WindowEnd int64 // Unix milliseconds
-	Left      int64 // of the contract, not granted to anybody
-	Spent     bool  // nothing is left in this window, and nobody holds unspent tokens
 }
