@@ -43,20 +43,22 @@ func (p *pluginsOnly) NewPluginContext(contextID uint32) types.PluginContext {
 	return p.newPlugin(contextID)
 }
 
-func onVMStart(contextID, configurationSize uint32) bool {
+func onVMStart(contextID, configurationSize uint32) (started bool) {
+	started = true // also after a panic
 	defer leave(enter(contextID, "proxy_on_vm_start"), nil)
 	if vm.context != nil && !vm.context.OnVMStart(int(configurationSize)) {
 		LogError("the VM did not start; it goes on, so that the host does not stop")
 	}
-	return true
+	return started
 }
 
-func onConfigure(contextID, configurationSize uint32) bool {
+func onConfigure(contextID, configurationSize uint32) (configured bool) {
+	configured = true // also after a panic
 	defer leave(enter(contextID, "proxy_on_configure"), nil)
 	if context := vm.plugins.get(contextID); context != nil && !context.OnPluginStart(int(configurationSize)) {
 		LogError("the plugin did not start; it goes on, so that the host does not stop")
 	}
-	return true
+	return configured
 }
 
 func onContextCreate(contextID, rootID uint32) {
@@ -149,12 +151,13 @@ func onLog(contextID uint32) {
 	}
 }
 
-func onDone(contextID uint32) bool {
+func onDone(contextID uint32) (done bool) {
+	done = true // also after a panic
 	defer leave(enter(contextID, "proxy_on_done"), nil)
 	if context := vm.plugins.get(contextID); context != nil {
 		context.OnPluginDone()
 	}
-	return true
+	return done
 }
 
 func onDelete(contextID uint32) {

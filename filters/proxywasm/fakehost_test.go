@@ -2,6 +2,7 @@ package proxywasm
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 )
@@ -11,7 +12,7 @@ type fakeHost struct {
 	headers    map[uint32][][2]string
 	properties map[string][]byte
 	buffers    map[uint32][]byte
-	shared     map[string]sharedValue
+	shared     map[string]*sharedValue
 	queues     map[string]uint32
 	queued     map[uint32][][]byte
 	metrics    map[string]uint32
@@ -24,7 +25,6 @@ type fakeHost struct {
 	effective  uint32
 	tick       uint32
 	refuse     Status // what SendLocalResponse returns, unless 0
-	unlogged   bool   // messages are dropped, for counting allocations
 }
 
 type sharedValue struct {
@@ -50,15 +50,13 @@ type fakeCall struct {
 func newFakeHost() *fakeHost {
 	return &fakeHost{
 		headers: map[uint32][][2]string{}, properties: map[string][]byte{}, buffers: map[uint32][]byte{},
-		shared: map[string]sharedValue{}, queues: map[string]uint32{}, queued: map[uint32][][]byte{},
+		shared: map[string]*sharedValue{}, queues: map[string]uint32{}, queued: map[uint32][][]byte{},
 		metrics: map[string]uint32{}, values: map[uint32]uint64{}, contexts: map[uint32]bool{},
 	}
 }
 
 func (h *fakeHost) Log(level uint32, message string) {
-	if !h.unlogged {
-		h.logs = append(h.logs, string([]byte(message)))
-	}
+	h.logs = append(h.logs, strings.Clone(message))
 }
 
 func (h *fakeHost) CurrentTimeNanoseconds() (uint64, Status) {
@@ -145,15 +143,23 @@ func (h *fakeHost) HTTPCall(cluster string, headers [][2]string, body []byte, tr
 
 func (h *fakeHost) SharedData(key string) ([]byte, uint32, Status) {
 	entry, found := h.shared[key]
-	return entry.value, entry.cas, unless(found, StatusNotFound)
+	if !found {
+		return nil, 0, StatusNotFound
+	}
+	return entry.value, entry.cas, StatusOK
 }
 
 func (h *fakeHost) SetSharedData(key string, value []byte, cas uint32) Status {
 	entry, found := h.shared[key]
+	if !found {
+		entry = &sharedValue{}
+		h.shared[strings.Clone(key)] = entry
+	}
 	if found && cas != 0 && cas != entry.cas {
 		return StatusCasMismatch
 	}
-	h.shared[string([]byte(key))] = sharedValue{append(entry.value[:0], value...), entry.cas + 1}
+	entry.value = append(entry.value[:0], value...)
+	entry.cas++
 	return StatusOK
 }
 
@@ -211,7 +217,7 @@ func unless(ok bool, otherwise Status) Status {
 
 // copied keeps a pair beyond the call: what the VM passes is its own memory.
 func copied(name, value string) [2]string {
-	return [2]string{string([]byte(name)), string([]byte(value))}
+	return [2]string{strings.Clone(name), strings.Clone(value)}
 }
 
 func copiedList(list [][2]string) [][2]string {

@@ -18,10 +18,12 @@ func place[T string | []byte](result T, status Status) ([]byte, Status) {
 	return view, StatusOK
 }
 
+// crossing is the memory, outside the VM, of the lists that cross its border in one call.
+var crossing pairs
+
 // unpack reads a list of pairs that the VM passes to the host.
 func unpack(encoded []byte) [][2]string {
-	var scratch pairs
-	list, ok := scratch.decode(encoded)
+	list, ok := crossing.decode(encoded)
 	if !ok {
 		panic("proxywasm: a list of pairs was encoded wrongly")
 	}
@@ -42,14 +44,11 @@ func hostBuffer(kind bufferType, start, size uint32) ([]byte, Status) {
 	return place(host.Buffer(uint32(kind), start, size))
 }
 
-// headersOut is the host's own memory for a list on its way into the VM.
-var headersOut pairs
-
 func hostHeaders(kind mapType) ([]byte, Status) {
 	list, status := host.Headers(uint32(kind))
-	headersOut.encoded = headersOut.encoded[:0]
-	headersOut.encode(list)
-	return place(headersOut.encoded, status)
+	crossing.encoded = crossing.encoded[:0]
+	crossing.encode(list)
+	return place(crossing.encoded, status)
 }
 
 func hostAddHeader(kind mapType, name, value string) Status {
@@ -67,10 +66,12 @@ func hostRemoveHeader(kind mapType, name string) Status {
 func hostContinue(kind uint32) Status { return host.ContinueStream(kind) }
 
 func hostReply(statusCode uint32, headers, body []byte, grpcStatus int32) Status {
+	crossing.reset()
 	return host.SendLocalResponse(statusCode, unpack(headers), body, grpcStatus)
 }
 
 func hostHTTPCall(cluster string, headers, body, trailers []byte, timeout uint32) (uint32, Status) {
+	crossing.reset()
 	return host.HTTPCall(cluster, unpack(headers), body, unpack(trailers), timeout)
 }
 
