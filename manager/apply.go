@@ -1,6 +1,10 @@
 package manager
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"slices"
+)
 
 // Action is what happened to a resource.
 type Action string
@@ -33,7 +37,109 @@ type ApplyEntry struct {
 	Action  Action `json:"action"`
 }
 
-// Apply makes resources what the policy holds, all or nothing.
+// Apply makes resources what the policy holds, all or nothing; their order is
+// free. What the portal or the API owned before is taken over ("updated") and
+// belongs to the actor's owner from then on. Nothing else is touched, but for
+// Prune, which deletes what that owner owns and is not among resources; of the
+// environments sandbox and production it only drops the contents.
+//
+// Members that a partner's document names for the first time are invited.
+// Nobody is removed, and no role is changed, by applying.
 func (s *Service) Apply(ctx context.Context, actor Actor, resources []Resource, o ApplyOptions) (*ApplyResult, error) {
-	return nil, errUnbuilt()
+	if actor.Owner == OwnerPortal {
+		return nil, &Error{Code: CodeForbidden, Message: "documents are applied by operators, not through the portal"}
+	}
+	var result ApplyResult
+	decide := func(before *state) ([]Change, error) {
+		var p problems
+		prepared := prepare(resources, before, &p)
+		if err := p.err("the documents are not valid"); err != nil {
+			return nil, err
+		}
+		plan := planApply(before, actor.Owner, prepared, o.Prune)
+		result.Results = plan.entries
+		return plan.changes, nil
+	}
+	act := s.change
+	if o.DryRun {
+		act = s.tryChange
+	}
+	policy, err := act(ctx, actor, decide)
+	if err != nil {
+		return nil, err
+	}
+	result.PolicyVersion = policy.revision
+	return &result, nil
+}
+
+// applyPlan is what an Apply is going to do.
+type applyPlan struct {
+	changes []Change
+	entries []ApplyEntry
+}
+
+func planApply(before *state, owner Owner, prepared []Resource, prune bool) *applyPlan {
+	var plan applyPlan
+	declared := make(map[Ref]bool, len(prepared))
+	for _, r := range prepared {
+		declared[r.Ref()] = true
+		r.Meta().ManagedBy = owner
+		plan.write(before, r)
+	}
+	if prune {
+		plan.prune(before, owner, declared)
+	}
+	slices.SortFunc(plan.entries, func(a, b ApplyEntry) int {
+		return cmp.Or(cmp.Compare(kindOrder(a.Kind), kindOrder(b.Kind)), cmp.Compare(a.Partner, b.Partner), cmp.Compare(a.Name, b.Name))
+	})
+	return &plan
+}
+
+func (p *applyPlan) write(before *state, r Resource) {
+	stored := before.get(r.Ref())
+	switch {
+	case stored == nil:
+		p.note(r.Ref(), ActionCreated)
+	case stored.Meta().ManagedBy == r.Meta().ManagedBy && sameSpec(stored, r):
+		p.note(r.Ref(), ActionUnchanged)
+		return
+	default:
+		p.note(r.Ref(), ActionUpdated)
+	}
+	p.changes = append(p.changes, Change{Ref: r.Ref(), After: r})
+}
+
+func (p *applyPlan) prune(before *state, owner Owner, declared map[Ref]bool) {
+	for _, kind := range Kinds {
+		for _, r := range before.list(kind, "") {
+			ref := r.Ref()
+			if declared[ref] || r.Meta().ManagedBy != owner {
+				continue
+			}
+			if first := firstEnvironmentOf(ref); first != nil {
+				p.note(ref, ActionUpdated)
+				p.changes = append(p.changes, first.change())
+				continue
+			}
+			p.note(ref, ActionDeleted)
+			p.changes = append(p.changes, Change{Ref: ref})
+		}
+	}
+}
+
+// firstEnvironmentOf returns the environment that always exists under ref, or nil.
+func firstEnvironmentOf(ref Ref) *firstEnvironment {
+	if ref.Kind != KindEnvironment {
+		return nil
+	}
+	for i := range firstEnvironments {
+		if firstEnvironments[i].name == ref.Name {
+			return &firstEnvironments[i]
+		}
+	}
+	return nil
+}
+
+func (p *applyPlan) note(ref Ref, action Action) {
+	p.entries = append(p.entries, ApplyEntry{Kind: ref.Kind, Partner: ref.Partner, Name: ref.Name, Action: action})
 }

@@ -30,10 +30,11 @@ type Error struct {
 
 // Field is one wrong field of an input.
 type Field struct {
-	File    string `json:"file,omitempty"`
-	Line    int    `json:"line,omitempty"` // from 1; 0 where unknown
-	Path    string `json:"field"`          // such as spec.limits[0].rate.per
-	Message string `json:"message"`
+	File     string `json:"file,omitempty"`
+	Line     int    `json:"line,omitempty"`     // from 1; 0 where unknown
+	Resource string `json:"resource,omitempty"` // such as Subscription acme/payments-sandbox; empty where unknown
+	Path     string `json:"field"`              // such as spec.limits[0].rate.per
+	Message  string `json:"message"`
 }
 
 // Error implements error.
@@ -50,7 +51,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// String is "file:line: field: message", leaving out what is unknown.
+// String is "file:line: resource: field: message", leaving out what is unknown.
 func (f Field) String() string {
 	var b strings.Builder
 	if f.File != "" {
@@ -59,6 +60,10 @@ func (f Field) String() string {
 			b.WriteByte(':')
 			b.WriteString(strconv.Itoa(f.Line))
 		}
+		b.WriteString(": ")
+	}
+	if f.Resource != "" {
+		b.WriteString(f.Resource)
 		b.WriteString(": ")
 	}
 	if f.Path != "" {

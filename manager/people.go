@@ -1,6 +1,13 @@
 package manager
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
 
 // Login is a person with its memberships of partners that exist.
 type Login struct {
@@ -8,30 +15,268 @@ type Login struct {
 	Memberships []Membership
 }
 
-// Authenticate checks a password. Unknown member and wrong password cost and answer the same.
+// errLogin is the one answer to an unknown member and a wrong password.
+func errLogin() error {
+	return &Error{Code: CodeUnauthorized, Message: "e-mail or password is wrong"}
+}
+
+// Authenticate checks a password. Unknown member and wrong password do the
+// same hashing work and get the same CodeUnauthorized.
 func (s *Service) Authenticate(ctx context.Context, email, password string) (*Login, error) {
-	return nil, errUnbuilt()
+	account, err := s.store.Account(ctx, normalEmail(email))
+	if err != nil && !errors.Is(err, ErrMissing) {
+		return nil, s.unavailable("Account", err)
+	}
+	hash := ""
+	if account != nil {
+		hash = account.PasswordHash
+	}
+	right, err := s.passwords.check(ctx, password, hash)
+	if err != nil {
+		return nil, err
+	}
+	if !right {
+		return nil, errLogin()
+	}
+	account, err = s.updateAccount(ctx, account.Email, func(a *Account) { a.LastLoginAt = s.timestamp() })
+	if err != nil {
+		return nil, err
+	}
+	return s.login(ctx, account)
 }
 
-// Login returns the person of a session with its current memberships.
-func (s *Service) Login(ctx context.Context, email string) (*Login, error) { return nil, errUnbuilt() }
+// updateAccount changes one account, one at a time: a login that hashed for a
+// while must not bring back the password that was changed meanwhile.
+func (s *Service) updateAccount(ctx context.Context, email string, update func(*Account)) (*Account, error) {
+	s.accounts.Lock()
+	defer s.accounts.Unlock()
+	stored, err := s.store.Account(ctx, email)
+	if err != nil {
+		return nil, s.unavailable("Account", err)
+	}
+	changed := *stored
+	update(&changed)
+	if err := s.store.PutAccount(ctx, &changed); err != nil {
+		return nil, s.unavailable("PutAccount", err)
+	}
+	return &changed, nil
+}
 
-// Members lists the members of a partner.
+// Login returns the person of a session with its current memberships;
+// CodeUnauthorized where there is no such person any more.
+func (s *Service) Login(ctx context.Context, email string) (*Login, error) {
+	account, err := s.store.Account(ctx, normalEmail(email))
+	if errors.Is(err, ErrMissing) {
+		return nil, errLogin()
+	}
+	if err != nil {
+		return nil, s.unavailable("Account", err)
+	}
+	return s.login(ctx, account)
+}
+
+func (s *Service) login(ctx context.Context, account *Account) (*Login, error) {
+	all, err := s.store.Memberships(ctx, "", account.Email)
+	if err != nil {
+		return nil, s.unavailable("Memberships", err)
+	}
+	login := &Login{Account: account}
+	for _, m := range all {
+		if _, exists := s.current().partner(m.Partner); exists {
+			login.Memberships = append(login.Memberships, m)
+		}
+	}
+	return login, nil
+}
+
+// Members lists the members of a partner, by email.
 func (s *Service) Members(ctx context.Context, partner string) ([]Membership, error) {
-	return nil, errUnbuilt()
+	if err := s.partnerExists(partner); err != nil {
+		return nil, err
+	}
+	members, err := s.store.Memberships(ctx, partner, "")
+	if err != nil {
+		return nil, s.unavailable("Memberships", err)
+	}
+	return members, nil
 }
 
-// InviteMember makes email a member of partner with a role, or changes its role.
+// InviteMember makes email a member of partner with a role, or gives the member that role.
 func (s *Service) InviteMember(ctx context.Context, actor Actor, partner, email string, role Role) error {
-	return errUnbuilt()
+	if err := s.authorize(ctx, actor, partner, RoleAdmin); err != nil {
+		return err
+	}
+	var p problems
+	email = normalEmail(email)
+	checkEmail(email, "email", &p)
+	oneOf(role, "role", &p, RoleAdmin, RoleDeveloper, RoleViewer)
+	if err := p.err("the member is not valid"); err != nil {
+		return err
+	}
+	m := Membership{Partner: partner, Email: email, Role: role, CreatedAt: *s.timestamp()}
+	there, err := s.membership(ctx, partner, email)
+	if err != nil {
+		return err
+	}
+	if there != nil {
+		m.CreatedAt = there.CreatedAt
+	}
+	return s.putMember(ctx, m)
 }
 
-// RemoveMember ends a membership.
+// RemoveMember ends a membership; CodeNotFound where there is none. The person
+// keeps its account and its other memberships.
 func (s *Service) RemoveMember(ctx context.Context, actor Actor, partner, email string) error {
-	return errUnbuilt()
+	if err := s.authorize(ctx, actor, partner, RoleAdmin); err != nil {
+		return err
+	}
+	if err := s.memberExists(ctx, partner, normalEmail(email)); err != nil {
+		return err
+	}
+	if err := s.store.DeleteMembership(ctx, partner, normalEmail(email)); err != nil {
+		return s.unavailable("DeleteMembership", err)
+	}
+	return nil
 }
 
-// SetPassword sets the password of a member; 12 to 256 characters.
+// SetPassword sets the password of a member, 12 to 256 characters. In the
+// portal people set their own only: one who belongs to two partners is not at
+// the mercy of either's admin.
 func (s *Service) SetPassword(ctx context.Context, actor Actor, partner, email, password string) error {
-	return errUnbuilt()
+	email = normalEmail(email)
+	if err := s.authorize(ctx, actor, partner, RoleViewer); err != nil {
+		return err
+	}
+	if actor.Owner == OwnerPortal && normalEmail(actor.Name) != email {
+		return &Error{Code: CodeForbidden, Message: "members set only their own password; ask the operator"}
+	}
+	if err := s.memberExists(ctx, partner, email); err != nil {
+		return err
+	}
+	if n := utf8.RuneCountInString(password); n < minPassword || n > maxPassword {
+		return invalid("password", fmt.Sprintf("must have %d to %d characters", minPassword, maxPassword))
+	}
+	hash, err := s.passwords.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	_, err = s.updateAccount(ctx, email, func(a *Account) { a.PasswordHash = hash })
+	return err
 }
+
+// authorize lets operators pass, and people of the portal whose membership of
+// the partner has at least that role. To others the partner does not exist.
+func (s *Service) authorize(ctx context.Context, actor Actor, partner string, least Role) error {
+	if err := s.partnerExists(partner); err != nil || actor.Owner != OwnerPortal {
+		return err
+	}
+	m, err := s.membership(ctx, partner, normalEmail(actor.Name))
+	switch {
+	case err != nil:
+		return err
+	case m == nil:
+		return notFound(Ref{Kind: KindPartner, Name: partner})
+	case rank(m.Role) < rank(least):
+		return &Error{Code: CodeForbidden, Message: fmt.Sprintf("your role here is %s; this takes %s", m.Role, least)}
+	}
+	return nil
+}
+
+func rank(r Role) int { return slices.Index([]Role{RoleViewer, RoleDeveloper, RoleAdmin}, r) }
+
+func (s *Service) partnerExists(partner string) error {
+	if _, exists := s.current().partner(partner); !exists {
+		return notFound(Ref{Kind: KindPartner, Name: partner})
+	}
+	return nil
+}
+
+func (s *Service) memberExists(ctx context.Context, partner, email string) error {
+	m, err := s.membership(ctx, partner, email)
+	if err == nil && m == nil {
+		return &Error{Code: CodeNotFound, Message: fmt.Sprintf("%s has no member %s; invite the member first", partner, shortened(email))}
+	}
+	return err
+}
+
+// membership returns nil where there is none.
+func (s *Service) membership(ctx context.Context, partner, email string) (*Membership, error) {
+	found, err := s.store.Memberships(ctx, partner, email)
+	if err != nil {
+		return nil, s.unavailable("Memberships", err)
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	return &found[0], nil
+}
+
+// putMember stores a membership, and an account where the person has none.
+func (s *Service) putMember(ctx context.Context, m Membership) error {
+	s.accounts.Lock()
+	defer s.accounts.Unlock()
+	_, err := s.store.Account(ctx, m.Email)
+	if errors.Is(err, ErrMissing) {
+		err = s.store.PutAccount(ctx, &Account{Email: m.Email, CreatedAt: m.CreatedAt})
+	}
+	if err != nil {
+		return s.unavailable("Account", err)
+	}
+	if err := s.store.PutMembership(ctx, m); err != nil {
+		return s.unavailable("PutMembership", err)
+	}
+	return nil
+}
+
+// seedMembers invites the members that partners' documents name for the first
+// time. It runs before the change is stored, so that a manager that dies in
+// between invites them again; memberships of a partner that does not exist
+// count for nothing.
+func (s *Service) seedMembers(ctx context.Context, before *state, changes []Change) error {
+	for _, c := range changes {
+		partner, ok := c.After.(*Partner)
+		if !ok {
+			continue
+		}
+		var known []MemberSeed
+		if p, exists := before.partner(partner.Metadata.Name); exists {
+			known = p.partner.Spec.Members
+		} else if err := s.deleteMemberships(ctx, partner.Metadata.Name); err != nil {
+			return err // those of an earlier partner of that name
+		}
+		for _, seed := range partner.Spec.Members {
+			named := func(m MemberSeed) bool { return m.Email == seed.Email }
+			if slices.ContainsFunc(known, named) {
+				continue
+			}
+			if err := s.seedMember(ctx, partner.Metadata.Name, seed); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Service) seedMember(ctx context.Context, partner string, seed MemberSeed) error {
+	there, err := s.membership(ctx, partner, seed.Email)
+	if err != nil || there != nil {
+		return err
+	}
+	return s.putMember(ctx, Membership{Partner: partner, Email: seed.Email, Role: seed.Role, CreatedAt: *s.timestamp()})
+}
+
+func (s *Service) deleteMemberships(ctx context.Context, partner string) error {
+	members, err := s.store.Memberships(ctx, partner, "")
+	if err != nil {
+		return s.unavailable("Memberships", err)
+	}
+	for _, m := range members {
+		if err := s.store.DeleteMembership(ctx, partner, m.Email); err != nil {
+			return s.unavailable("DeleteMembership", err)
+		}
+	}
+	return nil
+}
+
+// normalEmail is the form in which addresses are stored and compared.
+func normalEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }

@@ -1,11 +1,23 @@
 package manager
 
-import "context"
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // What Put and Delete expect of the stored resource, besides an exact revision.
 const (
 	AnyRevision  int64 = -1 // whatever is there, or nothing
 	MustNotExist int64 = 0
+)
+
+// The most items of a page, and how many there are where nobody says.
+const (
+	maxPage     = 500
+	defaultPage = 100
 )
 
 // Page is one page of a list; Next is the cursor of the next one, empty on the last.
@@ -14,21 +26,156 @@ type Page struct {
 	Next  string
 }
 
-// Resource returns one resource.
-func (s *Service) Resource(ctx context.Context, ref Ref) (Resource, error) { return nil, errUnbuilt() }
+// Resource returns one resource, or CodeNotFound.
+func (s *Service) Resource(_ context.Context, ref Ref) (Resource, error) {
+	if r := s.current().get(ref); r != nil {
+		return r, nil
+	}
+	return nil, notFound(ref)
+}
+
+func notFound(ref Ref) error {
+	what := strings.ToLower(string(ref.Kind)) + " " + shortened(ref.Name)
+	if ref.Partner != "" {
+		what += " of partner " + shortened(ref.Partner)
+	}
+	return &Error{Code: CodeNotFound, Message: "there is no " + what}
+}
 
 // List lists resources of a kind, of one partner where partner is not empty,
-// ordered by partner and name. limit is at most 500; 0 means 100.
-func (s *Service) List(ctx context.Context, kind Kind, partner string, limit int, cursor string) (*Page, error) {
-	return nil, errUnbuilt()
+// ordered by partner and name. limit is at most 500; 0 means 100. cursor is the
+// Next of the page before, empty for the first.
+func (s *Service) List(_ context.Context, kind Kind, partner string, limit int, cursor string) (*Page, error) {
+	switch {
+	case limit < 0 || limit > maxPage:
+		return nil, invalid("limit", fmt.Sprintf("%d is out of range; give 1 to %d", limit, maxPage))
+	case limit == 0:
+		limit = defaultPage
+	}
+	after, err := readCursor(cursor)
+	if err != nil {
+		return nil, err
+	}
+	all := s.current().list(kind, partner)
+	from := slices.IndexFunc(all, func(r Resource) bool { return cursorOf(r) > after })
+	if from < 0 {
+		return &Page{}, nil
+	}
+	page := &Page{Items: all[from:min(from+limit, len(all))]}
+	if from+limit < len(all) {
+		last := page.Items[len(page.Items)-1]
+		page.Next = base64.RawURLEncoding.EncodeToString([]byte(cursorOf(last)))
+	}
+	return page, nil
 }
 
-// Put creates or replaces one resource.
+// cursorOf orders resources of one kind: by partner, then name. No name holds
+// a byte as low as the one between them.
+func cursorOf(r Resource) string { return r.Ref().Partner + "\x00" + r.Ref().Name }
+
+func readCursor(cursor string) (string, error) {
+	after, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return "", invalid("cursor", "is none that a list has given; leave it out to start over")
+	}
+	return string(after), nil
+}
+
+// invalid is an Error about one field.
+func invalid(path, message string) error {
+	return &Error{Code: CodeInvalid, Message: path + ": " + message, Fields: []Field{{Path: path, Message: message}}}
+}
+
+// Put creates or replaces one resource. expected is AnyRevision, MustNotExist,
+// or the Metadata.Revision that must be stored; else CodeStale. A resource that
+// a file owns is changed in the file: CodeConflict.
 func (s *Service) Put(ctx context.Context, actor Actor, r Resource, expected int64) (stored Resource, action Action, err error) {
-	return nil, "", errUnbuilt()
+	ref := r.Ref()
+	if err := s.authorizeWrite(ctx, actor, ref); err != nil {
+		return nil, "", err
+	}
+	_, err = s.change(ctx, actor, func(before *state) ([]Change, error) {
+		if err := writable(before, ref, actor, expected); err != nil {
+			return nil, err
+		}
+		var p problems
+		prepared := prepare([]Resource{r}, before, &p)
+		if err := p.err(ref.String() + " is not valid"); err != nil {
+			return nil, err
+		}
+		stored = prepared[0]
+		stored.Meta().ManagedBy = actor.Owner
+		action = ActionCreated
+		if there := before.get(ref); there != nil {
+			action = ActionUpdated
+			if sameSpec(there, stored) {
+				stored, action = there, ActionUnchanged
+				return nil, nil
+			}
+		}
+		return []Change{{Ref: ref, After: stored}}, nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return stored, action, nil
 }
 
-// Delete deletes one resource that no other needs.
+// writable checks revision and owner of what is stored under ref.
+func writable(before *state, ref Ref, actor Actor, expected int64) error {
+	there := before.get(ref)
+	revision := MustNotExist
+	if there != nil {
+		revision = there.Meta().Revision
+	}
+	switch {
+	case expected == MustNotExist && there != nil:
+		return &Error{Code: CodeStale, Message: fmt.Sprintf("%s exists already, at revision %d; read it and send that revision", ref, revision)}
+	case expected > 0 && there == nil:
+		return &Error{Code: CodeStale, Message: fmt.Sprintf("%s does not exist, so it has no revision %d; it may have been deleted", ref, expected)}
+	case expected > 0 && revision != expected:
+		return &Error{Code: CodeStale, Message: fmt.Sprintf("%s has been changed since revision %d; it is at %d now. Read it again and repeat the change", ref, expected, revision)}
+	case there != nil && there.Meta().ManagedBy == OwnerFile && actor.Owner != OwnerFile:
+		return &Error{Code: CodeConflict, Reason: ReasonFileOwned, Message: fmt.Sprintf("%s is managed by a file; change the file and apply it", ref)}
+	}
+	return nil
+}
+
+// Delete deletes one resource that no other needs, and returns the policy's
+// version without it. expected is as for Put, without MustNotExist.
 func (s *Service) Delete(ctx context.Context, actor Actor, ref Ref, expected int64) (policyVersion int64, err error) {
-	return 0, errUnbuilt()
+	if err := s.authorizeWrite(ctx, actor, ref); err != nil {
+		return 0, err
+	}
+	after, err := s.change(ctx, actor, func(before *state) ([]Change, error) {
+		if before.get(ref) == nil {
+			return nil, notFound(ref)
+		}
+		if firstEnvironmentOf(ref) != nil {
+			return nil, &Error{Code: CodeConflict, Message: ref.String() + " always exists; leave it unused instead"}
+		}
+		if err := writable(before, ref, actor, expected); err != nil {
+			return nil, err
+		}
+		return []Change{{Ref: ref}}, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return after.revision, nil
+}
+
+// authorizeWrite lets operators write everything that has a document, and
+// people of the portal their partner's applications.
+func (s *Service) authorizeWrite(ctx context.Context, actor Actor, ref Ref) error {
+	if newResource(ref.Kind) == nil {
+		return notFound(ref)
+	}
+	if actor.Owner != OwnerPortal {
+		return nil
+	}
+	if ref.Kind != KindApplication {
+		return &Error{Code: CodeForbidden, Message: "members manage applications and keys; ask the operator for other changes"}
+	}
+	return s.authorize(ctx, actor, ref.Partner, RoleDeveloper)
 }

@@ -2,9 +2,15 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 )
+
+// pollInterval is how often a Service asks whether another manager has written.
+const pollInterval = time.Second
 
 // Config configures a Service.
 type Config struct {
@@ -17,33 +23,173 @@ type Config struct {
 // Service is the manager's domain: every change of policy, every key, member
 // and answer goes through it. It is safe for concurrent use.
 type Service struct {
-	store   Store
-	now     func() time.Time
-	logger  *slog.Logger
-	metrics *Metrics
+	store     Store
+	now       func() time.Time
+	logger    *slog.Logger
+	metrics   *Metrics
+	publisher publisher
+	passwords *passwords
+
+	writing chan struct{} // holds one token while a change is decided and stored
+	policy  atomic.Pointer[state]
+
+	accounts sync.Mutex // held while an account is read, changed and stored
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+	away   atomic.Pointer[error] // why the store did not answer last, nil when it did
 }
 
 // Actor is who changes something, and on whose behalf: {"admin", OwnerAPI},
-// {"dev@acme.test", OwnerPortal}, {"apply", OwnerFile}.
+// {"dev@acme.test", OwnerPortal}, {"apply", OwnerFile}. An actor of the portal
+// may do what the roles of the member with that name allow.
 type Actor struct {
 	Name  string
 	Owner Owner
 }
 
 // NewService loads the policy, sees that the environments sandbox and
-// production exist, and compiles the first snapshot.
-func NewService(ctx context.Context, c Config) (*Service, error) { return nil, errUnbuilt() }
+// production exist, and compiles the first snapshot. Close ends what it starts.
+func NewService(ctx context.Context, c Config) (*Service, error) {
+	s := &Service{
+		store: c.Store, now: c.Now, logger: c.Logger, metrics: c.Metrics,
+		passwords: newPasswords(), writing: make(chan struct{}, 1),
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.logger == nil {
+		s.logger = slog.Default()
+	}
+	s.publisher.changed = make(chan struct{})
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := s.start(ctx); err != nil {
+		s.cancel()
+		return nil, err
+	}
+	s.work.Go(s.poll)
+	return s, nil
+}
+
+func (s *Service) start(ctx context.Context) error {
+	s.policy.Store(newState())
+	if err := s.reload(ctx); err != nil {
+		return err
+	}
+	_, err := s.change(ctx, Actor{Name: "start", Owner: OwnerAPI}, bootstrap)
+	return err
+}
+
+// bootstrap creates the environments that exist from the start.
+func bootstrap(before *state) ([]Change, error) {
+	var changes []Change
+	for _, e := range firstEnvironments {
+		if before.environments[e.name] == nil {
+			changes = append(changes, e.change())
+		}
+	}
+	return changes, nil
+}
+
+// firstEnvironment is an environment that always exists.
+type firstEnvironment struct{ name, title string }
+
+var firstEnvironments = []firstEnvironment{{"sandbox", "Sandbox"}, {"production", "Production"}}
+
+// change makes the environment what it was at the start.
+func (e firstEnvironment) change() Change {
+	r := &Environment{Metadata: Metadata{Name: e.name, ManagedBy: OwnerAPI}, Spec: EnvironmentSpec{Title: e.title}}
+	return Change{Ref: r.Ref(), After: r}
+}
 
 // Close ends watches and the background work at once. It is idempotent.
-func (s *Service) Close() {}
+func (s *Service) Close() {
+	s.cancel()
+	s.work.Wait()
+}
 
 // Ready is nil once the store answers and the first snapshot is compiled.
-func (s *Service) Ready() error { return errUnbuilt() }
+func (s *Service) Ready() error {
+	if s.ctx.Err() != nil {
+		return &Error{Code: CodeUnavailable, Message: "the manager is stopping"}
+	}
+	if away := s.away.Load(); away != nil {
+		return *away
+	}
+	return nil
+}
 
 // PolicyVersion is the revision of the policy that this Service decides by.
-func (s *Service) PolicyVersion() int64 { return 0 }
+func (s *Service) PolicyVersion() int64 { return s.current().revision }
 
 // Sessions is where the portal keeps its logins.
 func (s *Service) Sessions() SessionStore { return s.store }
 
-func errUnbuilt() error { return &Error{Code: CodeUnavailable, Message: "not built yet"} }
+// timestamp is now as it is stored.
+func (s *Service) timestamp() *time.Time {
+	now := s.now()
+	return milliseconds(&now)
+}
+
+// current is the policy as this Service knows it.
+func (s *Service) current() *state { return s.policy.Load() }
+
+// poll picks up what other managers write.
+func (s *Service) poll() {
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+			s.noteStore(s.follow(s.ctx))
+		}
+	}
+}
+
+// follow reloads the policy where the store has another revision.
+func (s *Service) follow(ctx context.Context) error {
+	revision, err := s.store.PolicyRevision(ctx)
+	if err != nil {
+		return s.unavailable("PolicyRevision", err)
+	}
+	if revision == s.current().revision {
+		return nil
+	}
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
+	return s.reload(ctx)
+}
+
+// noteStore keeps for Ready, and logs once, whether the store answers.
+func (s *Service) noteStore(err error) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	if err == nil {
+		if s.away.Swap(nil) != nil {
+			s.logger.Info("the policy is read again", "policy_version", s.PolicyVersion())
+		}
+		return
+	}
+	if s.away.Swap(&err) == nil {
+		s.logger.Error("the policy cannot be read; the last one stays", "error", err, "policy_version", s.PolicyVersion())
+	}
+}
+
+// unavailable is the error of a store that failed; the cause goes to the log,
+// since it may say more than a caller should know.
+func (s *Service) unavailable(what string, err error) error {
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
+	if !errors.Is(err, context.Canceled) {
+		s.logger.Error("the store failed", "call", what, "error", err)
+	}
+	return &Error{Code: CodeUnavailable, Message: "the store does not answer; try again in a moment"}
+}

@@ -1,0 +1,252 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxTries bounds how often a change is decided anew because another manager
+// wrote in between.
+const maxTries = 5
+
+// decision turns a policy into changes. It may be asked several times, and
+// changes nothing itself. An After that it returns has its spec, name, partner
+// and ManagedBy; the rest of the head is filled in.
+type decision func(before *state) ([]Change, error)
+
+// change decides on the current policy, checks and compiles the result, stores
+// it and publishes it. It returns the policy that then holds.
+func (s *Service) change(ctx context.Context, actor Actor, decide decision) (*state, error) {
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.unlock()
+	for range maxTries {
+		after, changes, err := s.draft(decide)
+		if err != nil || len(changes) == 0 {
+			return s.current(), err
+		}
+		next, err := s.compile(after)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.seedMembers(ctx, s.current(), changes); err != nil {
+			return nil, err
+		}
+		_, err = s.store.CommitPolicy(ctx, after.revision-1, changes)
+		if errors.Is(err, ErrRevision) {
+			if err := s.reload(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, s.unavailable("CommitPolicy", err)
+		}
+		s.install(after, next)
+		s.logger.Info("policy changed", "policy_version", after.revision, "actor", actor.Name, "on_behalf_of", actor.Owner, "changes", len(changes), "first", changes[0].Ref.String())
+		return after, nil
+	}
+	return nil, &Error{Code: CodeUnavailable, Message: "others keep changing the policy at the same time; try again"}
+}
+
+// tryChange is change without storing: it returns the policy that stays.
+func (s *Service) tryChange(_ context.Context, _ Actor, decide decision) (*state, error) {
+	after, changes, err := s.draft(decide)
+	if err == nil && len(changes) > 0 {
+		_, err = s.compile(after)
+	}
+	return s.current(), err
+}
+
+// draft decides on the current policy and checks the result, but stores nothing.
+func (s *Service) draft(decide decision) (after *state, changes []Change, err error) {
+	before := s.current()
+	changes, err = decide(before)
+	if err != nil || len(changes) == 0 {
+		return before, nil, err
+	}
+	now := *s.timestamp()
+	changes = append(changes, spentCredentials(before, changes, now)...)
+	stamp(changes, before, now)
+	after = before.with(changes, before.revision+1)
+	return after, changes, checkChanges(after, changes, now)
+}
+
+// stamp fills in the heads of what is written.
+func stamp(changes []Change, before *state, now time.Time) {
+	for _, c := range changes {
+		if c.After == nil {
+			continue
+		}
+		m := c.After.Meta()
+		m.Revision, m.CreatedAt, m.UpdatedAt = before.revision+1, now, now
+		if stored := before.get(c.Ref); stored != nil {
+			m.CreatedAt = stored.Meta().CreatedAt
+		}
+	}
+}
+
+// checkChanges checks the policy after changes as far as they can have broken it.
+func checkChanges(after *state, changes []Change, now time.Time) error {
+	var conflicts []string
+	for _, c := range changes {
+		if c.After != nil {
+			continue
+		}
+		if needed := after.dependents(c.Ref, now); len(needed) > 0 {
+			conflicts = append(conflicts, fmt.Sprintf("%s is needed by %s", c.Ref, refList(needed)))
+		}
+	}
+	if len(conflicts) > 0 {
+		slices.Sort(conflicts)
+		return &Error{Code: CodeConflict, Reason: ReasonNeeded, Message: "cannot delete: " + strings.Join(conflicts, "; ") + ". Delete or change those first"}
+	}
+	var p problems
+	(&policyCheck{problems: &p, state: after}).changes(changes)
+	return p.err("the policy would not be valid")
+}
+
+// Reasons of conflicts.
+const (
+	ReasonNeeded      = "needed"        // others need what was to be deleted
+	ReasonFileOwned   = "managed_by"    // a file owns it
+	ReasonPolicyLimit = "policy_limits" // it cannot be compiled
+)
+
+// refList names the first few.
+func refList(refs []Ref) string {
+	const most = 10
+	words := make([]string, 0, most)
+	for i, r := range refs {
+		if i == most {
+			return strings.Join(words, ", ") + fmt.Sprintf(" and %d more", len(refs)-most)
+		}
+		words = append(words, r.String())
+	}
+	return strings.Join(words, ", ")
+}
+
+// dependents lists what needs ref, in the order of kinds and names.
+func (s *state) dependents(ref Ref, now time.Time) []Ref {
+	var needed []Ref
+	if ref.Kind == KindEnvironment {
+		for _, name := range names(s.products) {
+			if _, served := s.products[name].Spec.Environments[ref.Name]; served {
+				needed = append(needed, s.products[name].Ref())
+			}
+		}
+	}
+	if ref.Kind == KindPartner || ref.Kind == KindApplication {
+		if p := s.partners[ref.owner()]; p != nil {
+			return p.dependents(ref, now)
+		}
+		return nil
+	}
+	for _, name := range names(s.partners) {
+		needed = append(needed, s.partners[name].dependents(ref, now)...)
+	}
+	return needed
+}
+
+// dependents lists what of the partner's needs ref.
+func (p *partnerState) dependents(ref Ref, now time.Time) []Ref {
+	var needed []Ref
+	if ref.Kind == KindPartner {
+		for _, name := range names(p.applications) {
+			needed = append(needed, p.applications[name].Ref())
+		}
+	}
+	for _, name := range names(p.subscriptions) {
+		if s := p.subscriptions[name]; s.needs(ref) {
+			needed = append(needed, s.Ref())
+		}
+	}
+	for _, id := range names(p.credentials) {
+		if c := p.credentials[id]; c.needs(ref) && c.live(now) {
+			needed = append(needed, c.Ref())
+		}
+	}
+	return needed
+}
+
+func (r *Subscription) needs(ref Ref) bool {
+	switch ref.Kind {
+	case KindEnvironment:
+		return r.Spec.Environment == ref.Name
+	case KindProduct:
+		return r.Spec.Product == ref.Name
+	case KindPlan:
+		return r.Spec.Plan == ref.Name
+	case KindPartner:
+		return true
+	case KindApplication:
+		return slices.Contains(r.Spec.Applications, ref.Name)
+	}
+	return false
+}
+
+// needs leaves partners out: a partner is needed by the application already.
+func (r *Credential) needs(ref Ref) bool {
+	return ref.Kind == KindApplication && r.Application == ref.Name ||
+		ref.Kind == KindEnvironment && r.Environment == ref.Name
+}
+
+// spentCredentials deletes with an application its revoked and expired
+// credentials, which nobody can use or wants to see without it.
+func spentCredentials(before *state, changes []Change, now time.Time) []Change {
+	var spent []Change
+	for _, c := range changes {
+		if c.Ref.Kind != KindApplication || c.After != nil || before.partners[c.Ref.Partner] == nil {
+			continue
+		}
+		for _, credential := range before.partners[c.Ref.Partner].credentials {
+			if credential.Application == c.Ref.Name && !credential.live(now) {
+				spent = append(spent, Change{Ref: credential.Ref()})
+			}
+		}
+	}
+	return spent
+}
+
+// reload reads the policy from the store, and publishes it. The caller holds
+// the lock, or is the only one there is.
+func (s *Service) reload(ctx context.Context) error {
+	stored, err := s.store.LoadPolicy(ctx)
+	if err != nil {
+		return s.unavailable("LoadPolicy", err)
+	}
+	after, err := loadState(stored, s.current())
+	if err != nil {
+		return err
+	}
+	next, err := s.compile(after)
+	if err != nil {
+		return err
+	}
+	s.install(after, next)
+	return nil
+}
+
+// install makes a policy and its snapshot the current ones.
+func (s *Service) install(after *state, next *compiled) {
+	s.policy.Store(after)
+	s.publisher.publish(next, s.now())
+}
+
+func (s *Service) lock(ctx context.Context) error {
+	select {
+	case s.writing <- struct{}{}:
+		return nil
+	case <-s.ctx.Done():
+		return &Error{Code: CodeUnavailable, Message: "the manager is stopping"}
+	case <-ctx.Done():
+		return &Error{Code: CodeUnavailable, Message: "others are changing the policy; try again"}
+	}
+}
+
+func (s *Service) unlock() { <-s.writing }

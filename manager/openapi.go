@@ -1,0 +1,248 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/partnergate/partnergate/filters/policy"
+)
+
+// Bounds of a product's OpenAPI document.
+const (
+	maxOpenAPIBytes = 5 << 20
+	maxOperations   = 10_000
+	maxOperationID  = 256   // bytes
+	maxTemplate     = 1_024 // bytes of a path template with its base path
+	maxSegments     = 60    // of a path template; the filters look at no longer paths
+)
+
+// readOpenAPI reads the operations of an OpenAPI document, 3.0 or 3.1, in the
+// document's order, and puts basePath in front of their paths. Servers are
+// ignored. What is wrong goes to p under spec.openapi.
+func readOpenAPI(text, basePath string, p *problems) []Operation {
+	document := loadOpenAPI(text, p)
+	if document == nil {
+		return nil
+	}
+	var operations []Operation
+	for _, at := range orderedOperations(document) {
+		o, problem := newOperation(at, basePath)
+		if problem != "" {
+			p.add(0, openAPIField(at), problem)
+			continue
+		}
+		operations = append(operations, o)
+	}
+	if len(operations) > maxOperations {
+		p.addf(0, "spec.openapi", "has %d operations; a product takes at most %d, so split it", len(operations), maxOperations)
+		return nil
+	}
+	unambiguous(operations, p)
+	return operations
+}
+
+func loadOpenAPI(text string, p *problems) *openapi3.T {
+	switch {
+	case text == "":
+		p.add(0, "spec.openapi", "missing; give the OpenAPI document")
+		return nil
+	case len(text) > maxOpenAPIBytes:
+		p.addf(0, "spec.openapi", "has more than %d MB; make it smaller", maxOpenAPIBytes>>20)
+		return nil
+	case isOpenAPIPath(text):
+		p.add(0, "spec.openapi", "is not an OpenAPI document; give the document itself, a path works only in files")
+		return nil
+	}
+	loader := openapi3.NewLoader()
+	loader.IncludeOrigin = true
+	loader.ReadFromURIFunc = func(_ *openapi3.Loader, location *url.URL) ([]byte, error) {
+		return nil, fmt.Errorf("the reference to %q leaves the document; put what it names into the document", location)
+	}
+	document, err := loader.LoadFromData([]byte(text))
+	if err != nil {
+		p.addf(0, "spec.openapi", "cannot be read: %s", openAPIMessage(err))
+		return nil
+	}
+	if !supportedOpenAPI(document.OpenAPI) {
+		p.addf(0, "spec.openapi.openapi", "the version %q is not supported; write 3.0.x or 3.1.x", document.OpenAPI)
+		return nil
+	}
+	if err := document.Validate(context.Background(), openAPIOptions...); err != nil {
+		reportOpenAPI(err, p)
+		return nil
+	}
+	return document
+}
+
+// openAPIOptions leave out what says nothing about who may call what: examples
+// and defaults, and patterns in dialects that Go does not know.
+var openAPIOptions = []openapi3.ValidationOption{
+	openapi3.DisableExamplesValidation(),
+	openapi3.DisableSchemaDefaultsValidation(),
+	openapi3.DisableSchemaPatternValidation(),
+	openapi3.EnableMultiError(),
+}
+
+func supportedOpenAPI(version string) bool {
+	return strings.HasPrefix(version, "3.0.") || strings.HasPrefix(version, "3.1.")
+}
+
+// reportOpenAPI adds each of the validator's findings.
+func reportOpenAPI(err error, p *problems) {
+	var many openapi3.MultiError
+	if errors.As(err, &many) && len(many) > 0 {
+		for _, one := range many {
+			reportOpenAPI(one, p)
+		}
+		return
+	}
+	p.addf(0, "spec.openapi", "is not valid: %s", openAPIMessage(err))
+}
+
+// openAPIMessage is what the library says, in one line of bounded length.
+func openAPIMessage(err error) string {
+	const most = 400
+	message := strings.Join(strings.Fields(err.Error()), " ")
+	if len(message) > most {
+		message = strings.ToValidUTF8(message[:most], "") + "…"
+	}
+	return message
+}
+
+// operationAt is an operation with its place in the document.
+type operationAt struct {
+	method, path string
+	item         *openapi3.PathItem
+	operation    *openapi3.Operation
+}
+
+func orderedOperations(document *openapi3.T) []operationAt {
+	var all []operationAt
+	for path, item := range document.Paths.Map() {
+		for method, operation := range item.Operations() {
+			all = append(all, operationAt{method: method, path: path, item: item, operation: operation})
+		}
+	}
+	slices.SortFunc(all, func(a, b operationAt) int {
+		aLine, aColumn := a.position()
+		bLine, bColumn := b.position()
+		switch {
+		case aLine != bLine:
+			return aLine - bLine
+		case aColumn != bColumn:
+			return aColumn - bColumn
+		case a.path != b.path:
+			return strings.Compare(a.path, b.path)
+		}
+		return strings.Compare(a.method, b.method)
+	})
+	return all
+}
+
+func (a *operationAt) position() (line, column int) {
+	for _, o := range []*openapi3.Origin{a.operation.Origin, a.item.Origin} {
+		if o != nil && o.Key != nil {
+			return o.Key.Line, o.Key.Column
+		}
+	}
+	return 0, 0
+}
+
+func openAPIField(a operationAt) string {
+	return "spec.openapi.paths[" + a.path + "]." + strings.ToLower(a.method)
+}
+
+func newOperation(a operationAt, basePath string) (o Operation, problem string) {
+	method := strings.ToUpper(a.method)
+	o = Operation{
+		ID: a.operation.OperationID, Method: method, Path: basePath + a.path,
+		Summary: a.operation.Summary, Description: a.operation.Description,
+		Tags: a.operation.Tags, Deprecated: a.operation.Deprecated,
+	}
+	if o.Summary == "" {
+		o.Summary = a.item.Summary
+	}
+	if o.ID == "" {
+		o.ID = method + " " + o.Path
+	}
+	if method == http.MethodTrace || method == http.MethodConnect {
+		return o, method + " is never let through; leave the operation out"
+	}
+	if len(o.ID) > maxOperationID {
+		return o, fmt.Sprintf("the operation id has more than %d characters; shorten it", maxOperationID)
+	}
+	return o, templateProblem(o.Path)
+}
+
+// templateProblem says what is wrong with a path template, "" where nothing is.
+func templateProblem(template string) string {
+	if len(template) > maxTemplate {
+		return fmt.Sprintf("the path has more than %d bytes; shorten it", maxTemplate)
+	}
+	literal := make([]byte, 0, len(template)) // with a stand-in for each parameter
+	for i, segment := range strings.Split(template, "/") {
+		if i > 0 {
+			literal = append(literal, '/')
+		}
+		switch {
+		case isParameter(segment):
+			literal = append(literal, 'x')
+		case strings.ContainsAny(segment, "{}"):
+			return fmt.Sprintf("the segment %q mixes text and a parameter; make it a literal or one whole parameter", segment)
+		default:
+			literal = append(literal, segment...)
+		}
+	}
+	canonical, ok := policy.CanonicalPath(string(literal), nil)
+	switch {
+	case !ok:
+		return fmt.Sprintf("the path %q could be read in two ways, so requests for it are refused; write it without empty or dot segments and odd escapes", template)
+	case string(canonical) != string(literal):
+		return fmt.Sprintf("the path %q is not in canonical form; decode the escapes of letters, digits, -, ., _ and ~, write the others in upper case, and leave out a query", template)
+	}
+	return ""
+}
+
+func isParameter(segment string) bool {
+	return len(segment) > 2 && segment[0] == '{' && segment[len(segment)-1] == '}' &&
+		!strings.ContainsAny(segment[1:len(segment)-1], "{}")
+}
+
+// templateIdentity is a template without its parameters' names, which tell nothing apart.
+func templateIdentity(template string) string {
+	if !strings.Contains(template, "{") {
+		return template
+	}
+	segments := strings.Split(template, "/")
+	for i, segment := range segments {
+		if isParameter(segment) {
+			segments[i] = "{}"
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// unambiguous reports operation ids and routes that stand twice.
+func unambiguous(operations []Operation, p *problems) {
+	ids := make(map[string]bool, len(operations))
+	routes := make(map[string]string, len(operations))
+	for _, o := range operations {
+		if ids[o.ID] {
+			p.addf(0, "spec.openapi", "the operation id %q stands twice; give each operation its own", o.ID)
+		}
+		ids[o.ID] = true
+		route := o.Method + " " + templateIdentity(o.Path)
+		if other, twice := routes[route]; twice {
+			p.addf(0, "spec.openapi", "the operations %q and %q are both %s; keep one", other, o.ID, route)
+			continue
+		}
+		routes[route] = o.ID
+	}
+}
