@@ -1,6 +1,9 @@
+//go:build !wasip1
+
 package proxywasm
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -180,7 +183,7 @@ func TestQueuesWakeAnotherStream(t *testing.T) {
 		check(t, err)
 		found, err := ResolveSharedQueue("", "wake7")
 		check(t, err)
-		if _, err := ResolveSharedQueue("", "wake8"); err != ErrNotFound || found != id {
+		if _, err := ResolveSharedQueue("", "wake8"); !errors.Is(err, ErrNotFound) || found != id {
 			t.Errorf("found %d, error %v", found, err)
 		}
 		check(t, EnqueueSharedQueue(found, []byte("hello")))
@@ -191,12 +194,12 @@ func TestQueuesWakeAnotherStream(t *testing.T) {
 		if string(message) != "hello" {
 			t.Errorf("got %q", message)
 		}
-		if _, err := DequeueSharedQueue(queueID); err != ErrEmpty {
+		if _, err := DequeueSharedQueue(queueID); !errors.Is(err, ErrEmpty) {
 			t.Errorf("an empty queue said %v", err)
 		}
 		check(t, SetEffectiveContext(2))
 		check(t, ResumeHttpRequest())
-		if SetEffectiveContext(99) != ErrBadArgument {
+		if err := SetEffectiveContext(99); !errors.Is(err, ErrBadArgument) {
 			t.Error("a context that is not there was found")
 		}
 	}
@@ -209,14 +212,14 @@ func TestQueuesWakeAnotherStream(t *testing.T) {
 
 func TestSharedDataIsComparedAndSwapped(t *testing.T) {
 	p := &scripted{tick: func() {
-		if _, _, err := GetSharedData("k"); err != ErrNotFound {
+		if _, _, err := GetSharedData("k"); !errors.Is(err, ErrNotFound) {
 			t.Errorf("a key never set said %v", err)
 		}
 		check(t, SetSharedData("k", []byte("1"), 0))
 		value, cas, err := GetSharedData("k")
 		check(t, err)
 		check(t, SetSharedData("k", []byte("2"), cas))
-		if SetSharedData("k", []byte("3"), cas) != ErrCasMismatch || string(value) != "1" {
+		if err := SetSharedData("k", []byte("3"), cas); !errors.Is(err, ErrCasMismatch) || string(value) != "1" {
 			t.Errorf("an old cas set the value; got %q", value)
 		}
 	}}
@@ -258,7 +261,7 @@ func TestStatusesBecomeErrors(t *testing.T) {
 		StatusCasMismatch: ErrCasMismatch, StatusUnimplemented: ErrUnimplemented, StatusInternalFailure: ErrInternalFailure,
 		StatusInvalidMemoryAccess: ErrInvalidMemory, StatusParseFailure: ErrSerialization, 77: ErrUnknownStatus,
 	} {
-		if got := statusError(status); got != want {
+		if got := statusError(status); !errors.Is(got, want) {
 			t.Errorf("status %d: %v, want %v", status, got, want)
 		}
 	}

@@ -26,7 +26,7 @@ const (
 	StatusUnimplemented       Status = 12
 )
 
-// Errors of host functions. All are constants of the program: compare with ==; returning one
+// Errors of host functions, for errors.Is. They are made once and never wrapped: returning or comparing one
 // allocates nothing. The first six are the SDK's own.
 var (
 	ErrNotFound        = types.ErrorStatusNotFound

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"math/rand/v2"
 	"runtime"
 	"strconv"
@@ -226,7 +227,7 @@ func (s *stream) OnHttpResponseHeaders(int, bool) types.Action {
 }
 
 func (s *stream) OnHttpStreamDone() {
-	if _, err := proxywasm.GetPropertyString("toy.decision"); err != nil && err != proxywasm.ErrNotFound {
+	if _, err := proxywasm.GetPropertyString("toy.decision"); err != nil && !errors.Is(err, proxywasm.ErrNotFound) {
 		note("log", err)
 	}
 }
