@@ -1,0 +1,150 @@
+// Package cli is the command partnergate.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/server"
+)
+
+// Process is the surroundings of one run of the command.
+type Process struct {
+	Args   []string // without the program's name
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	Getenv func(string) string
+	// Executable is the folder of the program, where its wasm modules are.
+	Executable string
+}
+
+// Wiring is what the program puts together for the commands that run servers.
+type Wiring struct {
+	Server server.Wiring
+}
+
+// Run runs the command and returns its exit code: 0 for success and 1 for
+// failure. ctx ends what runs until it is stopped.
+func Run(ctx context.Context, p Process, w Wiring) int {
+	c := &command{process: p, wiring: w}
+	root := c.root()
+	root.SetArgs(p.Args)
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	executed, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	_, _ = fmt.Fprintf(p.Stderr, "Error: %s\n", strings.TrimRight(err.Error(), "\n"))
+	var usage *usageError
+	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "required flag") {
+		_, _ = fmt.Fprintf(p.Stderr, "Run `%s --help` to see how it is used.\n", executed.CommandPath())
+	}
+	return 1
+}
+
+// usageError is a call that does not fit the command.
+type usageError struct{ error }
+
+// command holds what all commands share.
+type command struct {
+	process Process
+	wiring  Wiring
+	url     string
+	output  string
+}
+
+func (c *command) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "partnergate",
+		Short: "Give every partner its own catalog, limits and environments",
+		Long: `Partnergate gives every partner of an API estate its own catalog, limits and environments,
+and makes what the portal publishes and what the gateway enforces one and the same thing.
+
+Commands that speak to a manager find it through PARTNERGATE_URL (default ` + defaultURL + `)
+and PARTNERGATE_ADMIN_TOKEN.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArguments,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.PersistentFlags().StringVar(&c.url, "url", "", "the manager's URL (PARTNERGATE_URL; default "+defaultURL+")")
+	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run:"}, &cobra.Group{ID: groupPolicy, Title: "Policy:"},
+		&cobra.Group{ID: groupPartners, Title: "Partners:"}, &cobra.Group{ID: groupSee, Title: "See what happens:"})
+	add := func(group string, commands ...*cobra.Command) {
+		for _, sub := range commands {
+			sub.GroupID = group
+			root.AddCommand(sub)
+		}
+	}
+	add(groupRun, c.serve(), c.demo(), c.gateway())
+	add(groupPolicy, c.validate(), c.apply(), c.get(), c.deleteCommand(), c.export())
+	add(groupPartners, c.keys(), c.members())
+	add(groupSee, c.usage(), c.requests(), c.proxies())
+	root.AddCommand(c.version())
+	return root
+}
+
+const (
+	groupRun      = "run"
+	groupPolicy   = "policy"
+	groupPartners = "partners"
+	groupSee      = "see"
+)
+
+const defaultURL = "http://" + server.DefaultListen
+
+// client is a client of the manager that the environment names.
+func (c *command) client() (*client.Client, error) {
+	url := firstOf(c.url, c.process.Getenv("PARTNERGATE_URL"), defaultURL)
+	token := c.process.Getenv(server.AdminTokenVariable)
+	if token == "" {
+		return nil, fmt.Errorf("%s is not set; set it to the admin token of the manager at %s", server.AdminTokenVariable, url)
+	}
+	return client.New(url, token)
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// noArguments refuses arguments of commands that take none.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		if cmd.HasSubCommands() {
+			return &usageError{fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())}
+		}
+		return &usageError{fmt.Errorf("%q takes no arguments, but got %q", cmd.CommandPath(), args[0])}
+	}
+	return nil
+}
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: use, Short: short, Args: noArguments, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	g.AddCommand(commands...)
+	return g
+}
+
+// required marks flags that must be given.
+func required(cmd *cobra.Command, flags ...string) {
+	for _, flag := range flags {
+		if err := cmd.MarkFlagRequired(flag); err != nil {
+			panic(err) // the flag is not declared: a mistake in this package
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	envoyexamples "github.com/partnergate/partnergate/envoy-examples"
+	"github.com/partnergate/partnergate/manager/demo"
+)
+
+func (c *command) demo() *cobra.Command {
+	o := demo.Options{Ports: demo.DefaultPorts}
+	var offset int
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run everything at once with a sample estate",
+		Long: `Runs a manager with its portal, two sample upstreams and a gateway, with two partners to try it with.
+Nothing leaves this machine; all data is kept in one folder.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains(demo.Gateways, o.Gateway) {
+				return &usageError{fmt.Errorf("the gateway %q is not known; it can be %s", o.Gateway, strings.Join(demo.Gateways, " or "))}
+			}
+			if !slices.Contains(envoyexamples.Examples, o.Example) {
+				return &usageError{fmt.Errorf("the example %q is not known; it can be %s", o.Example, strings.Join(envoyexamples.Examples, " or "))}
+			}
+			o.Ports = o.Ports.Shift(offset)
+			o.Out, o.Progress = c.process.Stdout, c.process.Stderr
+			o.Color = isTerminal(c.process.Stdout) && c.process.Getenv("NO_COLOR") == ""
+			return demo.Run(cmd.Context(), o, c.wiring.Server)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.DataDir, "data", "data", "folder that keeps the demo's data between runs")
+	f.StringVar(&o.Store, "store", "", "another place for the data than the folder: sqlite:///path/to/file.db")
+	f.StringVar(&o.Gateway, "gateway", demo.Embedded, "embedded (in this process) or envoy (the real one)")
+	f.StringVar(&o.Example, "example", "quickstart", "with Envoy: its configuration, quickstart or hardened")
+	f.StringVar(&o.ModulesDir, "modules", c.process.Executable, "folder of partnergate.wasm")
+	f.IntVar(&o.Ports.Manager, "manager-port", o.Ports.Manager, "port of the manager and its portal; 0 is any free port, here and below")
+	f.IntVar(&o.Ports.Gateway, "gateway-port", o.Ports.Gateway, "port of the gateway")
+	f.IntVar(&o.Ports.Payments, "payments-port", o.Ports.Payments, "port of the payments upstream")
+	f.IntVar(&o.Ports.Risk, "risk-port", o.Ports.Risk, "port of the risk upstream")
+	f.IntVar(&o.Ports.EnvoyAdmin, "envoy-admin-port", o.Ports.EnvoyAdmin, "port of Envoy's admin interface")
+	f.IntVar(&offset, "port-offset", 0, "added to all ports, for a second demo beside the first")
+	complete(cmd, "gateway", demo.Gateways...)
+	complete(cmd, "example", envoyexamples.Examples...)
+	return cmd
+}

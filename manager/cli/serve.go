@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"log/slog"
+	"os"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/partnergate/partnergate/manager/server"
+)
+
+func (c *command) serve() *cobra.Command {
+	settings := server.Settings{}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the manager: admin API, portal, and the policy for proxies",
+		Long: `Runs the manager. Each setting is a flag or an environment variable; the flag wins.
+Give tokens by variable: other users of the machine can see flags.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return server.Run(cmd.Context(), settings, c.wiring.Server, c.logger(settings.Level()))
+		},
+	}
+	get := c.process.Getenv
+	f := cmd.Flags()
+	setting(f, &settings.Listen, "listen", server.ListenVariable, firstOf(get(server.ListenVariable), server.DefaultListen), "address to listen on, host:port")
+	setting(f, &settings.Store, "store", server.StoreVariable, firstOf(get(server.StoreVariable), server.DefaultStore(get)), "where everything is kept: sqlite:///path/to/file.db")
+	setting(f, &settings.PublicURL, "public-url", server.PublicURLVariable, get(server.PublicURLVariable), "URL at which browsers find the portal; https makes its cookies secure")
+	setting(f, &settings.ModulesDir, "modules", server.ModulesVariable, get(server.ModulesVariable), "folder of the wasm modules to serve under /wasm/")
+	setting(f, &settings.LogLevel, "log-level", server.LogLevelVariable, firstOf(get(server.LogLevelVariable), "info"), "debug, info, warn or error")
+	secret(f, &settings.AdminToken, "admin-token", server.AdminTokenVariable, get, "token of the admin API, at least 32 characters")
+	secret(f, &settings.EdgeToken, "edge-token", server.EdgeTokenVariable, get, "tokens of the proxies, separated by commas, each at least 32 characters")
+	complete(cmd, "log-level", "debug", "info", "warn", "error")
+	return cmd
+}
+
+// setting is a flag whose default is what the environment says.
+func setting(f *pflag.FlagSet, target *string, name, variable, value, usage string) {
+	f.StringVar(target, name, value, usage+" ("+variable+")")
+}
+
+// secret is a flag whose default help must not show.
+func secret(f *pflag.FlagSet, target *string, name, variable string, get func(string) string, usage string) {
+	setting(f, target, name, variable, get(variable), usage)
+	f.Lookup(name).DefValue = ""
+}
+
+// logger writes for people on a terminal, and JSON for machines elsewhere.
+func (c *command) logger(level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if isTerminal(c.process.Stderr) {
+		return slog.New(slog.NewTextHandler(c.process.Stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(c.process.Stderr, options))
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}

@@ -1,0 +1,111 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// plurals are the names of kinds in paths.
+var plurals = map[manager.Kind]string{
+	manager.KindEnvironment:  "environments",
+	manager.KindProduct:      "products",
+	manager.KindPlan:         "plans",
+	manager.KindPartner:      "partners",
+	manager.KindApplication:  "applications",
+	manager.KindSubscription: "subscriptions",
+}
+
+func kindPath(kind manager.Kind, partner string, more ...string) []string {
+	var path []string
+	if kind == manager.KindApplication || kind == manager.KindSubscription {
+		path = []string{"partners", partner}
+	}
+	return append(append(path, plurals[kind]), more...)
+}
+
+// Resource gets one resource.
+func (c *Client) Resource(ctx context.Context, ref manager.Ref) (manager.Resource, error) {
+	var body json.RawMessage
+	if err := c.do(ctx, call{method: http.MethodGet, path: kindPath(ref.Kind, ref.Partner, ref.Name)}, &body); err != nil {
+		return nil, err
+	}
+	return readAnswer(ref.Kind, body)
+}
+
+// readAnswer reads a resource with what the manager wrote into its metadata.
+func readAnswer(kind manager.Kind, body []byte) (manager.Resource, error) {
+	var head struct {
+		Metadata manager.Metadata `json:"metadata"`
+	}
+	r, err := manager.ReadResource(kind, body)
+	if err == nil {
+		err = json.Unmarshal(body, &head)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the manager's answer is not a %s as this version knows it: %w", kind, err)
+	}
+	*r.Meta() = head.Metadata
+	return r, nil
+}
+
+// Resources lists all resources of a kind; for applications and subscriptions those of partner.
+func (c *Client) Resources(ctx context.Context, kind manager.Kind, partner string) ([]manager.Resource, error) {
+	var all []manager.Resource
+	for cursor := ""; ; {
+		var page struct {
+			Items []json.RawMessage `json:"items"`
+			Next  string            `json:"next_cursor"`
+		}
+		query := url.Values{"limit": {"500"}}
+		if cursor != "" {
+			query.Set("cursor", cursor)
+		}
+		if err := c.do(ctx, call{method: http.MethodGet, path: kindPath(kind, partner), query: query}, &page); err != nil {
+			return nil, err
+		}
+		for _, item := range page.Items {
+			r, err := readAnswer(kind, item)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, r)
+		}
+		if cursor = page.Next; cursor == "" {
+			return all, nil
+		}
+	}
+}
+
+// Delete deletes one resource.
+func (c *Client) Delete(ctx context.Context, ref manager.Ref) (policyVersion int64, err error) {
+	var answer version
+	err = c.do(ctx, call{method: http.MethodDelete, path: kindPath(ref.Kind, ref.Partner, ref.Name)}, &answer)
+	return answer.PolicyVersion, err
+}
+
+type version struct {
+	PolicyVersion int64 `json:"policy_version"`
+}
+
+// Apply makes resources the policy, all or nothing.
+func (c *Client) Apply(ctx context.Context, resources []manager.Resource, o manager.ApplyOptions) (*manager.ApplyResult, error) {
+	var body struct {
+		Resources []json.RawMessage `json:"resources"`
+	}
+	for _, r := range resources {
+		document, err := manager.MarshalResource(r)
+		if err != nil {
+			return nil, err
+		}
+		body.Resources = append(body.Resources, document)
+	}
+	query := url.Values{"prune": {strconv.FormatBool(o.Prune)}, "dry_run": {strconv.FormatBool(o.DryRun)}}
+	result := &manager.ApplyResult{}
+	return result, c.do(ctx, call{method: http.MethodPost, path: []string{"apply"}, query: query, body: body}, result)
+}

@@ -1,0 +1,155 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Styles of the terminal; empty where there are no colours.
+type styles struct{ bold, dim, green, reset string }
+
+func (d *demo) styles() styles {
+	if !d.Color {
+		return styles{}
+	}
+	return styles{bold: "\x1b[1m", dim: "\x1b[2m", green: "\x1b[32m", reset: "\x1b[0m"}
+}
+
+// announce tells what runs and how to use it.
+func (d *demo) announce() {
+	page := &page{styles: d.styles()}
+	page.title("Partnergate is running. Ctrl-C ends it.")
+	d.showPlaces(page)
+	d.showKeys(page)
+	d.showCalls(page)
+	d.showCommand(page)
+	d.showParts(page)
+	_, _ = io.WriteString(d.Out, page.String()) // the process goes on without a reader
+	if d.Started != nil {
+		d.Started(d.facts)
+	}
+}
+
+// page is text with a few headings and aligned columns.
+type page struct {
+	strings.Builder
+	styles
+}
+
+func (p *page) title(text string) { fmt.Fprintf(p, "\n%s%s%s\n", p.bold, text, p.reset) }
+
+func (p *page) line(format string, args ...any) { fmt.Fprintf(p, "  "+format+"\n", args...) }
+
+// pair is a dim label in a column of its own, and a text.
+func (p *page) pair(label, format string, args ...any) {
+	fmt.Fprintf(p, "  %s%-10s%s%s\n", p.dim, label, p.reset, fmt.Sprintf(format, args...))
+}
+
+func (d *demo) showPlaces(p *page) {
+	p.title("Portal")
+	p.line("%s%s%s", p.green, d.facts.ManagerURL, p.reset)
+	for _, who := range []struct{ email, what string }{
+		{"dana@cobalt.example", "Cobalt Commerce: sees payments"},
+		{"noor@delta.example", "Delta Ledger: sees payments and risk feeds"},
+	} {
+		p.line("%-22s%-34s%s%s%s", who.email, d.facts.Passwords[who.email], p.dim, who.what, p.reset)
+	}
+	p.title("Gateway")
+	p.line("%s%-44s%s%sor http://%s%s", p.green, d.at(sandboxHost, ""), p.reset, p.dim, d.gatewayAddress(), p.reset)
+	p.line("%s%-44s%s%swith the host in the Host header%s", p.green, d.at(productionHost, ""), p.reset, p.dim, p.reset)
+}
+
+func (d *demo) gatewayAddress() string {
+	if u, err := url.Parse(d.facts.GatewayURL); err == nil {
+		return u.Host
+	}
+	return d.facts.GatewayURL
+}
+
+func (d *demo) showKeys(p *page) {
+	p.title("Keys, fresh for this run: paste these lines first")
+	for _, k := range d.facts.Keys {
+		p.line("export %s=%s", k.Variable, k.Key)
+	}
+}
+
+// showCalls shows calls with what each should answer.
+func (d *demo) showCalls(p *page) {
+	p.title("Calls, and what each should answer")
+	call := func(key, url, answer string) {
+		p.line("%s# %s%s", p.dim, answer, p.reset)
+		p.line(`curl -H "x-api-key: $%s" %s`, key, url)
+	}
+	charges := d.at(sandboxHost, "/payments/charges")
+	call("COBALT_SANDBOX", charges, "200: Cobalt has payments; the answer shows what the upstream received")
+	call("COBALT_SANDBOX", d.at(sandboxHost, "/risk/feeds"), "404 operation_not_found: Cobalt has no risk feeds, and is not told that they exist")
+	call("COBALT_SANDBOX", d.at(sandboxHost, "/no/such/thing"), "404 operation_not_found: the same answer as for nonsense")
+	call("DELTA_SANDBOX", d.at(sandboxHost, "/risk/feeds"), "200: Delta has both")
+	call("COBALT_SANDBOX", d.at(productionHost, "/payments/charges"), "403 environment_mismatch: a sandbox key on the production host")
+	p.line("%s# 401 credential_missing%s", p.dim, p.reset)
+	p.line("curl %s", charges)
+	p.line("%s# 200 about ten times, then 429: Cobalt's limit \"throughput\" is spent, while Delta is still served%s", p.dim, p.reset)
+	p.line(`for i in $(seq 20); do curl -s -o /dev/null -w '%%{http_code} ' -H "x-api-key: $COBALT_SANDBOX" %s; done; echo`, charges)
+}
+
+func (d *demo) showCommand(p *page) {
+	p.title("The command, for operators")
+	p.line("export PARTNERGATE_URL=%s PARTNERGATE_ADMIN_TOKEN=%s", d.facts.ManagerURL, d.facts.AdminToken)
+	program := filepath.Join(d.ModulesDir, "partnergate")
+	for _, example := range []struct{ command, does string }{
+		{"requests", "who called what, and why it was refused"},
+		{"usage", "requests by partner, product and outcome"},
+		{"proxies", "which gateways there are, and their policy version"},
+		{"keys list --partner cobalt", "keys, and when each was last used"},
+	} {
+		p.line("%-44s%s# %s%s", relative(program)+" "+example.command, p.dim, example.does, p.reset)
+	}
+}
+
+// relative shortens a path below the working folder.
+func relative(path string) string {
+	here, err := filepath.Abs(".")
+	if err != nil {
+		return path
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	if short, err := filepath.Rel(here, absolute); err == nil && !strings.HasPrefix(short, "..") {
+		return short
+	}
+	return path
+}
+
+func (d *demo) showParts(p *page) {
+	p.title("What is real here")
+	p.pair("real", "the manager with portal and admin API; its data in %s", d.storeName())
+	p.pair("", "the filters: %s", relative(filepath.Join(d.ModulesDir, "partnergate.wasm")))
+	logs := []string{"demo.log"}
+	if d.Gateway == Envoy {
+		p.pair("", "Envoy, as envoy-examples/%s has it", d.Example)
+		logs = append(logs, "envoy.log", "access.log")
+	} else {
+		p.pair("embedded", "the gateway: the filters run behind the test harness's host, in this process;")
+		p.pair("", "`make run GATEWAY=envoy` runs them in Envoy")
+	}
+	p.pair("sample", "two upstreams with fixed answers; partners, products and plans of envoy-examples/estate")
+	for i, name := range logs {
+		logs[i] = relative(filepath.Join(d.dir, name))
+	}
+	slices.Sort(logs)
+	p.pair("logs", "%s", strings.Join(logs, ", "))
+	p.WriteString("\n")
+}
+
+func (d *demo) storeName() string {
+	if path, ok := strings.CutPrefix(d.Store, "sqlite://"); ok {
+		return relative(path)
+	}
+	return "the store given"
+}

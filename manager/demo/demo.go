@@ -1,0 +1,210 @@
+// Package demo runs the whole of Partnergate in one process, with a sample
+// estate: a manager with its portal, two upstreams, and a gateway.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/server"
+)
+
+// The gateways that a demo can have.
+const (
+	Embedded = "embedded" // the filters in this process, behind the harness's host
+	Envoy    = "envoy"    // the filters in the real Envoy
+)
+
+// Gateways are the values of Options.Gateway.
+var Gateways = []string{Embedded, Envoy}
+
+// Options say what the demo is made of.
+type Options struct {
+	DataDir    string // keeps tokens, logs, and, without Store, everything else
+	Store      string // empty: a SQLite file in DataDir
+	Gateway    string // one of Gateways
+	Example    string // of envoy-examples, for Envoy
+	ModulesDir string // holds partnergate.wasm
+	Ports      Ports
+	Out        io.Writer // what the user reads
+	Progress   io.Writer // what happens while it starts; nil: nothing
+	Color      bool      // Out is a terminal that shows colours
+	Started    func(Facts)
+}
+
+// Facts are what a running demo tells about itself.
+type Facts struct {
+	ManagerURL string
+	GatewayURL string
+	AdminToken string
+	Passwords  map[string]string // by email
+	Keys       []Key
+}
+
+// Run starts everything, tells how to use it, and ends everything when ctx
+// does or a part fails.
+func Run(ctx context.Context, o Options, wiring server.Wiring) error {
+	d, err := prepare(o)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.logFile.Close() }() // what could be written is written
+	err = d.start(ctx, wiring)
+	if err == nil {
+		d.announce()
+		err = d.wait(ctx)
+	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = nil // asked to end while starting
+	}
+	return errors.Join(err, d.stop())
+}
+
+// demo is a demo on its way.
+type demo struct {
+	Options
+	dir     string // absolute
+	state   *state
+	logFile *os.File
+	logger  *slog.Logger
+	facts   Facts
+	server  *server.Server
+	parts   []part // running, in the order of their start
+}
+
+// part is something that runs until it is stopped.
+type part struct {
+	name string
+	done <-chan struct{}
+	stop func() error
+}
+
+func prepare(o Options) (*demo, error) {
+	dir, err := filepath.Abs(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the demo's data: %w; choose another with --data", err)
+	}
+	state, err := loadState(filepath.Join(dir, "demo.json"))
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(dir, "demo.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the demo's log: %w", err)
+	}
+	if o.Store == "" {
+		o.Store = "sqlite://" + filepath.Join(dir, "demo.db")
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	return &demo{Options: o, dir: dir, state: state, logFile: file, logger: slog.New(slog.NewJSONHandler(file, nil))}, nil
+}
+
+func (d *demo) start(ctx context.Context, wiring server.Wiring) error {
+	if err := d.Ports.check(d.Gateway); err != nil {
+		return err
+	}
+	d.progress("Starting the manager and two upstreams …")
+	payments, err := d.startUpstream("payments", "--payments-port", d.Ports.Payments)
+	if err != nil {
+		return err
+	}
+	risk, err := d.startUpstream("risk", "--risk-port", d.Ports.Risk)
+	if err != nil {
+		return err
+	}
+	if err := d.startManager(ctx, wiring); err != nil {
+		return err
+	}
+	if d.Gateway == Envoy {
+		d.progress("Starting Envoy; compiling the filters takes it some seconds …")
+		err = d.startEnvoy(ctx, payments, risk)
+	} else {
+		d.progress("Starting the gateway; compiling the filters takes some seconds the first time …")
+		err = d.startEmbedded(ctx, payments, risk)
+	}
+	if err != nil {
+		return err
+	}
+	version, err := d.fill(ctx)
+	if err != nil {
+		return err
+	}
+	d.progress("Waiting until the gateway decides by the policy …")
+	return d.awaitPolicy(ctx, version)
+}
+
+func (d *demo) progress(line string) {
+	_, _ = fmt.Fprintln(d.Progress, line) // only for comfort
+}
+
+func (d *demo) startManager(ctx context.Context, wiring server.Wiring) error {
+	s, err := server.Start(ctx, server.Settings{
+		Listen: loopback(d.Ports.Manager), Store: d.Store, ModulesDir: d.existingModules(),
+		AdminToken: d.state.AdminToken, EdgeToken: d.state.EdgeToken,
+	}, wiring, d.logger.With("part", "manager"))
+	if err != nil {
+		return d.Ports.explain(err, "manager", "--manager-port", d.Ports.Manager)
+	}
+	d.server = s
+	d.facts.ManagerURL, d.facts.AdminToken = s.URL(), d.state.AdminToken
+	d.parts = append(d.parts, part{"the manager", s.Done(), s.Stop})
+	return nil
+}
+
+// existingModules leaves the complaint about a missing folder to the gateway, which says what to build.
+func (d *demo) existingModules() string {
+	if info, err := os.Stat(d.ModulesDir); err != nil || !info.IsDir() {
+		return ""
+	}
+	return d.ModulesDir
+}
+
+// wait returns when ctx ends, or with an error when a part has ended by itself.
+func (d *demo) wait(ctx context.Context) error {
+	ended := make(chan string, len(d.parts))
+	for _, p := range d.parts {
+		go func() {
+			select {
+			case <-p.done:
+				ended <- p.name
+			case <-ctx.Done():
+			}
+		}()
+	}
+	select {
+	case <-ctx.Done():
+		d.progress("\nEnding …")
+		return nil
+	case name := <-ended:
+		return fmt.Errorf("%s has ended by itself; %s tells why", name, d.logFile.Name())
+	}
+}
+
+// stop ends what was started, last first: the gateway still sends what it
+// counted to the manager.
+func (d *demo) stop() error {
+	var errs []error
+	for i := len(d.parts) - 1; i >= 0; i-- {
+		if err := d.parts[i].stop(); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", d.parts[i].name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// policyTimeout is how long a gateway may take to decide by the newest policy.
+const policyTimeout = 60 * time.Second
+
+func (d *demo) service() *manager.Service { return d.server.Service() }

@@ -1,0 +1,81 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// memberAnswer is a member as the API shows it.
+type memberAnswer struct {
+	Email     string       `json:"email"`
+	Role      manager.Role `json:"role"`
+	CreatedAt time.Time    `json:"created_at,omitzero"`
+}
+
+func (a *api) listMembers(c *gin.Context) error {
+	if q := readQuery(c); q.err != nil {
+		return q.err
+	}
+	if err := a.partnerExists(c, c.Param("partner")); err != nil {
+		return err
+	}
+	members, err := a.service.Members(c.Request.Context(), c.Param("partner"))
+	if err != nil {
+		return err
+	}
+	answer := listAnswer[memberAnswer]{Items: []memberAnswer{}}
+	for _, m := range members {
+		answer.Items = append(answer.Items, memberAnswer{m.Email, m.Role, m.CreatedAt})
+	}
+	c.JSON(http.StatusOK, answer)
+	return nil
+}
+
+func (a *api) inviteMember(c *gin.Context) error {
+	var body struct {
+		Email string       `json:"email"`
+		Role  manager.Role `json:"role"`
+	}
+	if err := firstError(readQuery(c).err, decode(c, &body)); err != nil {
+		return err
+	}
+	if body.Role == "" {
+		body.Role = manager.RoleDeveloper
+	}
+	err := a.service.InviteMember(c.Request.Context(), principal(c).actor(), c.Param("partner"), body.Email, body.Role)
+	if err != nil {
+		return err
+	}
+	c.JSON(http.StatusCreated, memberAnswer{Email: body.Email, Role: body.Role})
+	return nil
+}
+
+func (a *api) removeMember(c *gin.Context) error {
+	if q := readQuery(c); q.err != nil {
+		return q.err
+	}
+	if err := a.service.RemoveMember(c.Request.Context(), principal(c).actor(), c.Param("partner"), c.Param("email")); err != nil {
+		return err
+	}
+	c.Status(http.StatusNoContent)
+	return nil
+}
+
+func (a *api) setPassword(c *gin.Context) error {
+	var body struct {
+		Password string `json:"password"`
+	}
+	if err := firstError(readQuery(c).err, decode(c, &body)); err != nil {
+		return err
+	}
+	err := a.service.SetPassword(c.Request.Context(), principal(c).actor(), c.Param("partner"), c.Param("email"), body.Password)
+	if err != nil {
+		return err
+	}
+	c.Status(http.StatusNoContent)
+	return nil
+}

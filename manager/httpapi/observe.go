@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+type requestIDKey struct{}
+
+// requestID is the id of r; only behind observe.
+func requestID(r *http.Request) string {
+	id, _ := r.Context().Value(requestIDKey{}).(string)
+	return id
+}
+
+// observe gives each request an id, logs it and survives a panic. The log has
+// the path but never the query, a header or a body, since those can hold secrets.
+func observe(logger *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		id := acceptRequestID(r.Header.Get("X-Request-Id"))
+		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+		r.Header.Set("X-Request-Id", id) // the portal reads it here
+		w.Header().Set("X-Request-Id", id)
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			if v := recover(); v != nil {
+				recovered(logger, rec, r, v)
+			}
+			logger.LogAttrs(r.Context(), levelOf(r, rec.status), "request",
+				slog.String("request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+				slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
+				slog.Duration("duration", time.Since(start)), slog.String("remote", r.RemoteAddr))
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// recovered answers 500 where a panic left nothing, and cuts the connection
+// where half an answer is out already.
+func recovered(logger *slog.Logger, w *recorder, r *http.Request, v any) {
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	logger.ErrorContext(r.Context(), "request panicked", "request_id", requestID(r), "path", r.URL.Path,
+		"panic", v, "stack", string(debug.Stack()))
+	if w.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	writeProblem(w, internalProblem(), requestID(r))
+}
+
+// levelOf keeps what runs every few seconds out of the log while it goes well.
+func levelOf(r *http.Request, status int) slog.Level {
+	p := r.URL.Path
+	routine := p == "/healthz" || p == "/readyz" || p == "/metrics" || strings.HasPrefix(p, "/edge/") || strings.HasPrefix(p, "/static/")
+	switch {
+	case status >= 500:
+		return slog.LevelWarn
+	case routine && status < 400:
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// acceptRequestID returns given where it is short and plain, so that it is
+// safe in logs and headers, and a new id otherwise.
+func acceptRequestID(given string) string {
+	if given == "" || len(given) > 128 {
+		return uuid.NewString()
+	}
+	for i := 0; i < len(given); i++ {
+		c := given[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.:/+=", c) >= 0) {
+			return uuid.NewString()
+		}
+	}
+	return given
+}
+
+// recorder remembers the status and counts the bytes of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

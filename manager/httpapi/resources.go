@@ -1,0 +1,207 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// pluralKind is a kind with its name in paths.
+type pluralKind struct {
+	plural string
+	kind   manager.Kind
+}
+
+var (
+	topKinds = []pluralKind{
+		{"environments", manager.KindEnvironment},
+		{"products", manager.KindProduct},
+		{"plans", manager.KindPlan},
+		{"partners", manager.KindPartner},
+	}
+	partnerKinds = []pluralKind{
+		{"applications", manager.KindApplication},
+		{"subscriptions", manager.KindSubscription},
+	}
+)
+
+func (a *api) resourceRoutes(g *gin.RouterGroup, path string, kind manager.Kind) {
+	one := path + "/:name"
+	if kind == manager.KindPartner {
+		one = path + "/:partner" // Gin wants one name for one place
+	}
+	g.GET(path, a.handle(a.list(kind)))
+	g.GET(one, a.handle(a.get(kind)))
+	g.PUT(one, a.handle(a.put(kind)))
+	g.DELETE(one, a.handle(a.remove(kind)))
+}
+
+func refOf(c *gin.Context, kind manager.Kind) manager.Ref {
+	if kind == manager.KindPartner {
+		return manager.Ref{Kind: kind, Name: c.Param("partner")}
+	}
+	return manager.Ref{Kind: kind, Partner: c.Param("partner"), Name: c.Param("name")}
+}
+
+// listAnswer is the form of every list that has pages.
+type listAnswer[T any] struct {
+	Items      []T    `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty"`
+}
+
+func (a *api) list(kind manager.Kind) func(*gin.Context) error {
+	return func(c *gin.Context) error {
+		q := readQuery(c, "limit", "cursor")
+		limit := q.limit()
+		if q.err != nil {
+			return q.err
+		}
+		partner := c.Param("partner")
+		if err := a.partnerExists(c, partner); err != nil {
+			return err
+		}
+		page, err := a.service.List(c.Request.Context(), kind, partner, limit, q.text("cursor"))
+		if err != nil {
+			return err
+		}
+		answer := listAnswer[json.RawMessage]{Items: []json.RawMessage{}, NextCursor: page.Next}
+		for _, r := range page.Items {
+			body, err := manager.MarshalResource(r)
+			if err != nil {
+				return err
+			}
+			answer.Items = append(answer.Items, body)
+		}
+		c.JSON(http.StatusOK, answer)
+		return nil
+	}
+}
+
+// partnerExists is nil for an empty name, which asks for no partner.
+func (a *api) partnerExists(c *gin.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := a.service.Resource(c.Request.Context(), manager.Ref{Kind: manager.KindPartner, Name: name})
+	return err
+}
+
+func (a *api) get(kind manager.Kind) func(*gin.Context) error {
+	return func(c *gin.Context) error {
+		if q := readQuery(c); q.err != nil {
+			return q.err
+		}
+		r, err := a.service.Resource(c.Request.Context(), refOf(c, kind))
+		if err != nil {
+			return err
+		}
+		if revision := r.Meta().Revision; notModified(c.Request, revision) {
+			c.Header("ETag", etag(revision))
+			c.Status(http.StatusNotModified)
+			return nil
+		}
+		return answerResource(c, http.StatusOK, r)
+	}
+}
+
+func answerResource(c *gin.Context, status int, r manager.Resource) error {
+	body, err := manager.MarshalResource(r)
+	if err != nil {
+		return err
+	}
+	c.Header("ETag", etag(r.Meta().Revision))
+	c.Data(status, "application/json; charset=utf-8", body)
+	return nil
+}
+
+func (a *api) put(kind manager.Kind) func(*gin.Context) error {
+	limit := int64(maxBody)
+	if kind == manager.KindProduct {
+		limit = maxPolicy
+	}
+	return func(c *gin.Context) error {
+		if q := readQuery(c); q.err != nil {
+			return q.err
+		}
+		expected, err := a.expected(c, kind)
+		if err != nil {
+			return err
+		}
+		r, err := readNamed(c, kind, limit)
+		if err != nil {
+			return err
+		}
+		stored, action, err := a.service.Put(c.Request.Context(), principal(c).actor(), r, expected)
+		if err != nil {
+			return err
+		}
+		status := http.StatusOK
+		if action == manager.ActionCreated {
+			status = http.StatusCreated
+			c.Header("Location", c.Request.URL.Path)
+		}
+		return answerResource(c, status, stored)
+	}
+}
+
+// expected turns the request's preconditions into the revision that the domain is to find.
+func (a *api) expected(c *gin.Context, kind manager.Kind) (int64, error) {
+	e, err := readExpectation(c.Request)
+	if err != nil || e.any() {
+		return manager.AnyRevision, err
+	}
+	stored, err := a.service.Resource(c.Request.Context(), refOf(c, kind))
+	if manager.CodeOf(err) == manager.CodeNotFound {
+		return e.expected(0)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return e.expected(stored.Meta().Revision)
+}
+
+// readNamed reads the resource of a PUT, whose name and partner are the path's.
+func readNamed(c *gin.Context, kind manager.Kind, limit int64) (manager.Resource, error) {
+	body, err := readJSON(c, limit)
+	if err != nil {
+		return nil, err
+	}
+	r, err := manager.ReadResource(kind, body)
+	if err != nil {
+		return nil, err
+	}
+	ref, meta := refOf(c, kind), r.Meta()
+	if meta.Name != ref.Name {
+		return nil, errInvalid("metadata.name", "is %q, but the path says %q; make them the same", meta.Name, ref.Name)
+	}
+	if meta.Partner != ref.Partner {
+		return nil, errInvalid("metadata.partner", "is %q, but the path says %q; make them the same", meta.Partner, ref.Partner)
+	}
+	return r, nil
+}
+
+// versionAnswer tells by which policy version a change is in force.
+type versionAnswer struct {
+	PolicyVersion int64 `json:"policy_version"`
+}
+
+func (a *api) remove(kind manager.Kind) func(*gin.Context) error {
+	return func(c *gin.Context) error {
+		if q := readQuery(c); q.err != nil {
+			return q.err
+		}
+		expected, err := a.expected(c, kind)
+		if err != nil {
+			return err
+		}
+		version, err := a.service.Delete(c.Request.Context(), principal(c).actor(), refOf(c, kind), expected)
+		if err != nil {
+			return err
+		}
+		c.JSON(http.StatusOK, versionAnswer{version})
+		return nil
+	}
+}

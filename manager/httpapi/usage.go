@@ -1,0 +1,156 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// dimensions are what usage can be grouped by.
+var dimensions = []manager.UsageDimension{
+	manager.ByPartner, manager.ByApplication, manager.ByProduct, manager.ByEnvironment, manager.ByOperation, manager.ByOutcome,
+	manager.ByMinute, manager.ByHour, manager.ByDay,
+}
+
+// keyParameters are the query parameters that select by a field of UsageKey.
+var keyParameters = []string{"partner", "application", "product", "environment", "operation", "outcome"}
+
+func (q *query) usageKey() manager.UsageKey {
+	return manager.UsageKey{
+		Partner: q.text("partner"), Application: q.text("application"), Product: q.text("product"),
+		Environment: q.text("environment"), Operation: q.text("operation"), Outcome: q.text("outcome"),
+	}
+}
+
+// groupBy reads group_by: dimensions separated by commas, or the parameter several times.
+func (q *query) groupBy() []manager.UsageDimension {
+	var groups []manager.UsageDimension
+	for name := range strings.SplitSeq(strings.Join(q.values["group_by"], ","), ",") {
+		d := manager.UsageDimension(strings.TrimSpace(name))
+		switch {
+		case d == "":
+		case !slices.Contains(dimensions, d):
+			q.fail("group_by", "has %q; it can be %s", name, joinDimensions())
+		case !slices.Contains(groups, d):
+			groups = append(groups, d)
+		}
+	}
+	return groups
+}
+
+func joinDimensions() string {
+	var names []string
+	for _, d := range dimensions {
+		names = append(names, string(d))
+	}
+	return strings.Join(names, ", ")
+}
+
+// usageAnswer has one row a group; each row has the grouped fields and "requests".
+type usageAnswer struct {
+	From time.Time        `json:"from"`
+	To   time.Time        `json:"to"`
+	Rows []map[string]any `json:"rows"`
+}
+
+func (a *api) usage(c *gin.Context) error {
+	q := readQuery(c, append([]string{"from", "to", "group_by"}, keyParameters...)...)
+	from, to := q.span(a.now().UTC())
+	uq := manager.UsageQuery{Match: q.usageKey(), From: from, To: to, GroupBy: q.groupBy()}
+	if q.err != nil {
+		return q.err
+	}
+	sums, err := a.service.Usage(c.Request.Context(), uq)
+	if err != nil {
+		return err
+	}
+	answer := usageAnswer{From: from, To: to, Rows: []map[string]any{}}
+	for _, s := range sums {
+		row := map[string]any{"requests": s.Requests}
+		for _, d := range uq.GroupBy {
+			row[string(d)] = s.Group[d]
+		}
+		answer.Rows = append(answer.Rows, row)
+	}
+	c.JSON(http.StatusOK, answer)
+	return nil
+}
+
+// requestAnswer is one logged decision.
+type requestAnswer struct {
+	Time          time.Time `json:"time"`
+	RequestID     string    `json:"request_id"`
+	Partner       string    `json:"partner"`
+	Application   string    `json:"application"`
+	Product       string    `json:"product"`
+	Environment   string    `json:"environment"`
+	Method        string    `json:"method"`
+	Path          string    `json:"path"`
+	Operation     string    `json:"operation"`
+	Outcome       string    `json:"outcome"`
+	Status        int       `json:"status"`
+	PolicyVersion int64     `json:"policy_version"`
+	Credential    string    `json:"credential,omitempty"` // public id
+	Limit         string    `json:"limit,omitempty"`
+	Proxy         string    `json:"proxy,omitempty"`
+}
+
+func (a *api) requests(c *gin.Context) error {
+	q := readQuery(c, append([]string{"from", "to", "request_id", "limit", "cursor"}, keyParameters...)...)
+	from, to := q.span(a.now().UTC())
+	rq := manager.RequestQuery{Match: q.usageKey(), RequestID: q.text("request_id"), From: from, To: to,
+		Limit: q.limit(), Cursor: q.text("cursor")}
+	if q.err != nil {
+		return q.err
+	}
+	page, err := a.service.Requests(c.Request.Context(), rq)
+	if err != nil {
+		return err
+	}
+	answer := listAnswer[requestAnswer]{Items: []requestAnswer{}, NextCursor: page.Next}
+	for _, r := range page.Items {
+		answer.Items = append(answer.Items, requestAnswer{
+			Time: r.Time, RequestID: r.RequestID, Partner: r.Key.Partner, Application: r.Key.Application,
+			Product: r.Key.Product, Environment: r.Key.Environment, Method: r.Method, Path: r.Path,
+			Operation: r.Key.Operation, Outcome: r.Key.Outcome, Status: r.Status, PolicyVersion: r.PolicyVersion,
+			Credential: r.Credential, Limit: r.Limit, Proxy: r.Proxy,
+		})
+	}
+	c.JSON(http.StatusOK, answer)
+	return nil
+}
+
+// proxyAnswer is one proxy process.
+type proxyAnswer struct {
+	ID               string    `json:"id"`
+	Node             string    `json:"node"`
+	PolicyVersion    int64     `json:"policy_version"`
+	PolicyAgeSeconds float64   `json:"policy_age_seconds"`
+	LastSync         time.Time `json:"last_sync"`
+	Live             bool      `json:"live"` // heard from within the time after which its shares are given on
+}
+
+func answerOfProxies(views []manager.ProxyView) []proxyAnswer {
+	answer := []proxyAnswer{}
+	for _, v := range views {
+		answer = append(answer, proxyAnswer{v.ID, v.Node, v.PolicyVersion, v.PolicyAge.Round(time.Millisecond).Seconds(), v.LastSync, v.Live})
+	}
+	return answer
+}
+
+func (a *api) proxies(c *gin.Context) error {
+	if q := readQuery(c); q.err != nil {
+		return q.err
+	}
+	views, err := a.service.Proxies(c.Request.Context())
+	if err != nil {
+		return err
+	}
+	c.JSON(http.StatusOK, listAnswer[proxyAnswer]{Items: answerOfProxies(views)})
+	return nil
+}

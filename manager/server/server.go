@@ -1,0 +1,174 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/httpapi"
+)
+
+// Wiring is what the program chooses for the server.
+type Wiring struct {
+	OpenStore func(ctx context.Context, url string) (manager.Store, error)
+	NewPortal func(service *manager.Service, publicURL string, logger *slog.Logger) (http.Handler, error)
+}
+
+// Timeouts of the HTTP server. An answer may take a long poll of 25 s, and a
+// proxy far away may need long for a whole snapshot.
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 60 * time.Second
+	writeTimeout  = 90 * time.Second
+	idleTimeout   = 120 * time.Second
+	stopTimeout   = 8 * time.Second // so that with closing the store all is over within 10 s
+)
+
+// Server is a running manager. It ends with Stop.
+type Server struct {
+	service *manager.Service
+	store   manager.Store
+	http    *http.Server
+	address string
+	served  chan struct{} // closed when HTTP has ended
+	err     error         // why; read after served
+}
+
+// Start checks the settings, opens the store and serves. ctx bounds the start alone.
+func Start(ctx context.Context, settings Settings, wiring Wiring, logger *slog.Logger) (*Server, error) {
+	if err := settings.Check(); err != nil {
+		return nil, err
+	}
+	listener, err := listen(ctx, settings.Listen)
+	if err != nil {
+		return nil, err
+	}
+	s, err := start(ctx, settings, wiring, logger, listener)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return s, nil
+}
+
+// listen comes before the store is opened, since a second server started by
+// mistake is told by its port.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("the address %s is taken by another process; stop it, or choose another with --listen or %s", address, ListenVariable)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w; choose another address with --listen or %s", address, err, ListenVariable)
+	}
+	return listener, nil
+}
+
+func start(ctx context.Context, settings Settings, wiring Wiring, logger *slog.Logger, listener net.Listener) (*Server, error) {
+	store, err := wiring.OpenStore(ctx, settings.Store)
+	if err != nil {
+		return nil, fmt.Errorf("open the store %s: %w", redact(settings.Store), err)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	service, err := manager.NewService(ctx, manager.Config{Store: store, Logger: logger})
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	s := &Server{service: service, store: store, address: listener.Addr().String(), served: make(chan struct{})}
+	handler, err := s.handler(settings, wiring, logger, registry)
+	if err != nil {
+		service.Close()
+		return nil, errors.Join(err, store.Close())
+	}
+	s.serve(handler, listener, logger)
+	return s, nil
+}
+
+func (s *Server) handler(settings Settings, wiring Wiring, logger *slog.Logger, registry *prometheus.Registry) (http.Handler, error) {
+	public := strings.TrimRight(settings.PublicURL, "/")
+	if public == "" {
+		public = s.URL()
+	}
+	portal, err := wiring.NewPortal(s.service, public, logger)
+	if err != nil {
+		return nil, fmt.Errorf("build the portal: %w", err)
+	}
+	return httpapi.New(httpapi.Config{
+		Service: s.service, AdminToken: settings.AdminToken, EdgeTokens: settings.EdgeTokens(),
+		ModulesDir: settings.ModulesDir, Registry: registry, Logger: logger, Portal: portal,
+	}), nil
+}
+
+func (s *Server) serve(handler http.Handler, listener net.Listener, logger *slog.Logger) {
+	s.http = &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+	go func() {
+		defer close(s.served)
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.err = fmt.Errorf("serve on %s: %w", s.address, err)
+		}
+	}()
+}
+
+// Service is the domain that is served.
+func (s *Server) Service() *manager.Service { return s.service }
+
+// Address is the host:port listened on.
+func (s *Server) Address() string { return s.address }
+
+// URL is where this machine reaches the server.
+func (s *Server) URL() string {
+	host, port, err := net.SplitHostPort(s.address)
+	if err != nil {
+		return "http://" + s.address
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// Done is closed when the server no longer serves, whoever ended it.
+func (s *Server) Done() <-chan struct{} { return s.served }
+
+// Stop ends long polls at once, lets other requests finish for a few seconds
+// and closes the store. It is called once.
+func (s *Server) Stop() error {
+	s.service.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close() // what still runs after so long is cut off
+	}
+	<-s.served
+	return errors.Join(s.err, err, s.store.Close())
+}
+
+// Run starts a server and stops it when ctx ends.
+func Run(ctx context.Context, settings Settings, wiring Wiring, logger *slog.Logger) error {
+	s, err := Start(ctx, settings, wiring, logger)
+	if err != nil {
+		return err
+	}
+	logger.Info("manager is serving", "address", s.Address(), "url", s.URL(), "policy_version", s.service.PolicyVersion())
+	select {
+	case <-ctx.Done():
+		logger.Info("manager is stopping")
+	case <-s.Done():
+	}
+	return s.Stop()
+}
