@@ -78,17 +78,22 @@ func (s *Snapshot) granted(partner, environment, product, operation, application
 // grants returns the grants of a partner for a product in an environment.
 func (s *Snapshot) grants(partner, environment, product string) (reader, bool) {
 	key := hashSeed.string(partner).byte('/').string(environment).byte('/').string(product).sum()
-	return find(&s.tables[TableGrants], key, grantMatch{partner, environment, product})
+	c := s.tables[TableGrants].candidates(key)
+	for {
+		identity, fields, ok := c.next()
+		if !ok || isGrant(identity, partner, environment, product) {
+			return fields, ok
+		}
+	}
 }
 
-type grantMatch struct{ partner, environment, product string }
-
-func (m grantMatch) matches(identity string) bool {
-	p, e := len(m.partner), len(m.environment)
-	return len(identity) == p+1+e+1+len(m.product) &&
-		identity[:p] == m.partner && identity[p] == '/' &&
-		identity[p+1:p+1+e] == m.environment && identity[p+1+e] == '/' &&
-		identity[p+e+2:] == m.product
+// isGrant compares an identity with partner/environment/product.
+func isGrant(identity, partner, environment, product string) bool {
+	p, e := len(partner), len(environment)
+	return len(identity) == p+1+e+1+len(product) &&
+		identity[:p] == partner && identity[p] == '/' &&
+		identity[p+1:p+1+e] == environment && identity[p+1+e] == '/' &&
+		identity[p+e+2:] == product
 }
 
 // node is one segment of the templates of a host, and the operations that end there.
@@ -135,26 +140,25 @@ func (s *Snapshot) matchRest(n node, rest []byte, depth int) (node, bool) {
 // equal keys and segments mean the same template.
 func (s *Snapshot) child(parent uint64, kind byte, segment []byte) (node, bool) {
 	key := nodeKey(parent, kind, segment)
-	r, ok := find(&s.tables[TableNodes], key, nodeMatch{parent, kind, segment})
-	if !ok {
-		return node{}, false
+	c := s.tables[TableNodes].candidates(key)
+	for {
+		identity, fields, ok := c.next()
+		if !ok {
+			return node{}, false
+		}
+		if isNode(identity, parent, kind, segment) {
+			return node{key: key, flags: fields.uint8(), r: fields}, true
+		}
 	}
-	return node{key: key, flags: r.uint8(), r: r}, true
 }
 
 func nodeKey(parent uint64, kind byte, segment []byte) uint64 {
 	return hashSeed.uint64(parent).byte(kind).bytes(segment).sum()
 }
 
-type nodeMatch struct {
-	parent  uint64
-	kind    byte
-	segment []byte
-}
-
-func (m nodeMatch) matches(identity string) bool {
+func isNode(identity string, parent uint64, kind byte, segment []byte) bool {
 	r := reader{rest: identity}
-	return r.uint64() == m.parent && r.uint8() == m.kind && r.rest == string(m.segment)
+	return r.uint64() == parent && r.uint8() == kind && r.rest == string(segment)
 }
 
 func (n node) terminal() bool { return n.r.uint8() > 0 }

@@ -61,22 +61,16 @@ func (s *Snapshot) resolveEnvironment(q *Request, d *Decision) {
 }
 
 func (s *Snapshot) credential(kind CredentialKind, digest [32]byte) (credential, bool) {
-	want := credentialMatch{kind: kind, digest: digest}
-	key := hashSeed.byte(byte(kind)).bytes(want.digest[:]).sum()
-	r, ok := find(&s.tables[TableCredentials], key, &want)
-	if !ok {
-		return credential{}, false
+	c := s.tables[TableCredentials].candidates(hashSeed.byte(byte(kind)).bytes(digest[:]).sum())
+	for {
+		identity, fields, ok := c.next()
+		if !ok {
+			return credential{}, false
+		}
+		if identity[0] == byte(kind) && identity[1:] == string(digest[:]) {
+			return fields.credential(), true
+		}
 	}
-	return r.credential(), true
-}
-
-type credentialMatch struct {
-	kind   CredentialKind
-	digest [32]byte
-}
-
-func (m *credentialMatch) matches(identity string) bool {
-	return len(identity) == 33 && identity[0] == byte(m.kind) && identity[1:] == string(m.digest[:])
 }
 
 // partnerActive is false for a partner that is suspended, or that is missing,
@@ -87,14 +81,11 @@ func (s *Snapshot) partnerActive(name string) bool {
 }
 
 func (s *Snapshot) hostEnvironment(host []byte) (environment string, ok bool) {
-	r, ok := find(&s.tables[TableHosts], hashSeed.bytes(host).sum(), bytesMatch(host))
-	if !ok {
-		return "", false
+	c := s.tables[TableHosts].candidates(hashSeed.bytes(host).sum())
+	for {
+		identity, fields, ok := c.next()
+		if !ok || identity == string(host) {
+			return fields.string(), ok
+		}
 	}
-	return r.string(), true
 }
-
-// bytesMatch matches an identity that is at hand as bytes.
-type bytesMatch []byte
-
-func (m bytesMatch) matches(identity string) bool { return identity == string(m) }

@@ -150,35 +150,44 @@ type table struct {
 	shards []part
 }
 
-// matcher tells whether an identity is the one sought, so that identities of
-// several pieces are compared without being put together.
-type identityMatch interface{ matches(identity string) bool }
-
-// find returns the fields of the record with that key and identity.
-func find[M identityMatch](t *table, key uint64, want M) (fields reader, ok bool) {
-	shard := int(shardOf(key, t.bits))
-	if shard >= len(t.shards) {
-		return reader{}, false
-	}
-	p := t.shards[shard]
-	for i := p.first(key); i < p.count; i++ {
-		k, record := p.at(i)
-		if k != key {
-			break
-		}
-		r := reader{rest: record}
-		if want.matches(r.string()) {
-			return r, true
-		}
-	}
-	return reader{}, false
+// candidates walks the records with one key.
+type candidates struct {
+	part part
+	at   int
+	key  uint64
 }
 
-// wholeIdentity matches an identity that is at hand in one piece.
-type wholeIdentity string
+func (t *table) candidates(key uint64) candidates {
+	shard := int(shardOf(key, t.bits))
+	if shard >= len(t.shards) {
+		return candidates{}
+	}
+	p := t.shards[shard]
+	return candidates{part: p, at: p.first(key), key: key}
+}
 
-func (w wholeIdentity) matches(identity string) bool { return identity == string(w) }
+// next returns the next record's identity and the fields after it.
+func (c *candidates) next() (identity string, fields reader, ok bool) {
+	if c.at >= c.part.count {
+		return "", reader{}, false
+	}
+	key, record := c.part.at(c.at)
+	c.at++
+	if key != c.key {
+		return "", reader{}, false
+	}
+	fields = reader{rest: record}
+	identity = fields.string()
+	return identity, fields, true
+}
 
+// get looks up a record whose identity is at hand in one piece.
 func (t *table) get(identity string) (reader, bool) {
-	return find(t, hashSeed.string(identity).sum(), wholeIdentity(identity))
+	c := t.candidates(hashSeed.string(identity).sum())
+	for {
+		found, fields, ok := c.next()
+		if !ok || found == identity {
+			return fields, ok
+		}
+	}
 }
