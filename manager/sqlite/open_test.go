@@ -281,7 +281,7 @@ func TestPlans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plan := planOf(t, s, query, args); !strings.Contains(plan, "COVERING INDEX usage_by_key (key=? AND minute>? AND minute<?)") {
+	if plan := planOf(t, s, query, args); !strings.Contains(plan, "SEARCH usage USING PRIMARY KEY (day=? AND key=? AND minute>? AND minute<?)") {
 		t.Errorf("usage of a partner:\n%s", plan)
 	}
 }

@@ -13,9 +13,11 @@ const deleteStep = 2000
 // which is stored for itself: where one fails, those before it stay done and
 // the next call goes on.
 func (s *Store) DeleteUsageBefore(ctx context.Context, usage, requests time.Time) error {
+	minute := minutesFrom(usage)
 	err := s.deleteInSteps(ctx, "delete old usage", `
-DELETE FROM usage WHERE (minute, key) IN (SELECT minute, key FROM usage WHERE minute < ? ORDER BY minute LIMIT ?)`,
-		minutesFrom(usage))
+DELETE FROM usage WHERE (day, key, minute) IN
+    (SELECT day, key, minute FROM usage WHERE day <= ? AND minute < ? LIMIT ?)`,
+		dayOf(minute), minute)
 	if err != nil {
 		return err
 	}
@@ -24,11 +26,13 @@ DELETE FROM request WHERE id IN (SELECT id FROM request INDEXED BY request_by_ti
 		requests.UnixMicro())
 }
 
-func (s *Store) deleteInSteps(ctx context.Context, doing, query string, before int64) error {
+// deleteInSteps runs query, whose last parameter is how many rows it may delete, until it finds less.
+func (s *Store) deleteInSteps(ctx context.Context, doing, query string, args ...any) error {
+	args = append(args, deleteStep)
 	for {
 		var deleted int64
 		err := s.write(ctx, doing, func(tx transaction) (err error) {
-			deleted, err = tx.exec(ctx, query, before, deleteStep)
+			deleted, err = tx.exec(ctx, query, args...)
 			return err
 		})
 		if err != nil || deleted < deleteStep {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,9 +45,10 @@ func (k usageKeys) addUsage(ctx context.Context, rows []manager.UsageRow) error 
 		if err != nil {
 			return err
 		}
+		minute := minuteOf(row.Minute)
 		_, err = k.tx.exec(ctx, `
-INSERT INTO usage (minute, key, requests) VALUES (?, ?, ?)
-ON CONFLICT DO UPDATE SET requests = requests + excluded.requests`, minuteOf(row.Minute), key, row.Requests)
+INSERT INTO usage (day, key, minute, requests) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET requests = requests + excluded.requests`, dayOf(minute), key, minute, row.Requests)
 		if err != nil {
 			return err
 		}
@@ -85,19 +87,26 @@ func (s *Store) CredentialUses(ctx context.Context, partner string) (map[string]
 }
 
 // minuteOf is the minute that t lies in.
-func minuteOf(t time.Time) int64 {
-	seconds := t.Unix()
-	if seconds < 0 {
-		seconds -= 59 // rounds down before 1970 too
-	}
-	return seconds / 60
-}
+func minuteOf(t time.Time) int64 { return floor(t.Unix(), 60) }
 
 // minutesFrom is the first minute that does not begin before t.
 func minutesFrom(t time.Time) int64 { return minuteOf(t.Add(time.Minute - 1)) }
 
+func dayOf(minute int64) int64 { return floor(minute, minutesOfDay) }
+
+// floor divides and rounds down, before 1970 too.
+func floor(n, by int64) int64 {
+	quotient := n / by
+	if n%by < 0 {
+		quotient--
+	}
+	return quotient
+}
+
+const minutesOfDay = 24 * 60
+
 // bucketMinutes are the time buckets' lengths.
-var bucketMinutes = map[manager.UsageDimension]int64{manager.ByMinute: 1, manager.ByHour: 60, manager.ByDay: 24 * 60}
+var bucketMinutes = map[manager.UsageDimension]int64{manager.ByMinute: 1, manager.ByHour: 60, manager.ByDay: minutesOfDay}
 
 // matching are the conditions on usage_key for the fields of m that are given.
 func matching(m manager.UsageKey) (conditions []string, args []any) {
@@ -141,38 +150,48 @@ func sumQuery(q manager.UsageQuery) (string, []any, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	// One partner's keys are few: a short range of minutes for each. Other
-	// fields select too many keys for that; the range is then read once.
-	index := "NOT INDEXED"
-	if q.Match.Partner != "" {
-		index = "INDEXED BY usage_by_key"
-	}
 	conditions, args := usageConditions(q)
 	query := fmt.Sprintf(`
 SELECT %s sum(summed.requests) FROM (
-    SELECT key, %s AS bucket, sum(requests) AS requests FROM usage %s
+    SELECT key, %s AS bucket, sum(requests) AS requests FROM usage
     WHERE %s GROUP BY 1, 2
 ) AS summed CROSS JOIN usage_key ON usage_key.id = summed.key`,
-		strings.Join(append(columns, ""), ", "), bucketOf("minute", length), index, strings.Join(conditions, " AND "))
+		strings.Join(append(columns, ""), ", "), bucketOf("minute", length), strings.Join(conditions, " AND "))
 	if len(columns) == 0 {
 		return query + " HAVING count(*) > 0", args, nil
 	}
 	places := make([]string, len(columns))
 	for i := range columns {
-		places[i] = fmt.Sprint(i + 1)
+		places[i] = strconv.Itoa(i + 1)
 	}
 	list := strings.Join(places, ", ")
 	return query + " GROUP BY " + list + " ORDER BY " + list, args, nil
 }
 
+// storedDays are the days of a range that can have rows, one by one: with
+// them and the keys of a partner, SQLite goes straight to each key's minutes.
+const storedDays = `day IN (
+        WITH RECURSIVE stored (day) AS (
+            SELECT max(?, (SELECT min(day) FROM usage))
+            UNION ALL SELECT day + 1 FROM stored WHERE day < min(?, (SELECT max(day) FROM usage))
+        ) SELECT day FROM stored)`
+
 func usageConditions(q manager.UsageQuery) (conditions []string, args []any) {
-	conditions = []string{"TRUE"}
+	from, to := int64(-1<<40), int64(1<<40) // minutes beyond all times
 	if !q.From.IsZero() {
-		conditions, args = append(conditions, "minute >= ?"), append(args, minutesFrom(q.From))
+		from = minutesFrom(q.From)
 	}
 	if !q.To.IsZero() {
-		conditions, args = append(conditions, "minute < ?"), append(args, minutesFrom(q.To))
+		to = minutesFrom(q.To)
 	}
+	// One partner's keys are few. Other fields select too many for a search
+	// each: then all rows of the days are read in the order in which they lie.
+	days := "day BETWEEN ? AND ?"
+	if q.Match.Partner != "" {
+		days = storedDays
+	}
+	conditions = []string{days, "minute >= ?", "minute < ?"}
+	args = []any{dayOf(from), dayOf(to), from, to}
 	if keys, values := matching(q.Match); keys != nil {
 		conditions = append(conditions, "key IN (SELECT id FROM usage_key WHERE "+strings.Join(keys, " AND ")+")")
 		args = append(args, values...)

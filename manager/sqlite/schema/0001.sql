@@ -73,15 +73,16 @@ CREATE TABLE usage_key (
     UNIQUE (partner, application, product, environment, operation, outcome)
 ) STRICT;
 
+-- One tree for both questions: a range of days for everybody, and for one
+-- partner a short range of minutes for each of its keys on each day. An index
+-- by key would double the size, and with it what each commit writes.
 CREATE TABLE usage (
-    minute   INTEGER NOT NULL,
+    day      INTEGER NOT NULL, -- minute / 1440
     key      INTEGER NOT NULL,
+    minute   INTEGER NOT NULL,
     requests INTEGER NOT NULL,
-    PRIMARY KEY (minute, key)
+    PRIMARY KEY (day, key, minute)
 ) STRICT, WITHOUT ROWID;
-
--- For one partner: a range of minutes for each of its keys, read from here alone.
-CREATE INDEX usage_by_key ON usage (key, minute, requests);
 
 CREATE TABLE request (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
