@@ -68,25 +68,20 @@ func within(ctx context.Context, db *sql.DB, o *sql.TxOptions, doing string, do 
 	return nil
 }
 
-func (tx transaction) statement(ctx context.Context, query string) (*sql.Stmt, error) {
-	if stmt := tx.prepared[query]; stmt != nil {
-		return stmt, nil
+// prepare makes tx.prepared[query].
+func (tx transaction) prepare(ctx context.Context, query string) (err error) {
+	if tx.prepared[query] == nil {
+		tx.prepared[query], err = tx.PrepareContext(ctx, query) //nolint:sqlclosecheck // the end of the transaction closes it
 	}
-	stmt, err := tx.PrepareContext(ctx, query) // the transaction's end closes it
-	if err != nil {
-		return nil, err
-	}
-	tx.prepared[query] = stmt
-	return stmt, nil
+	return err
 }
 
 // exec returns how many rows changed.
 func (tx transaction) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	stmt, err := tx.statement(ctx, query)
-	if err != nil {
+	if err := tx.prepare(ctx, query); err != nil {
 		return 0, err
 	}
-	result, err := stmt.ExecContext(ctx, args...)
+	result, err := tx.prepared[query].ExecContext(ctx, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -95,11 +90,10 @@ func (tx transaction) exec(ctx context.Context, query string, args ...any) (int6
 
 // row scans the one row of a query, or returns manager.ErrMissing.
 func (tx transaction) row(ctx context.Context, query string, args []any, into ...any) error {
-	stmt, err := tx.statement(ctx, query)
-	if err != nil {
+	if err := tx.prepare(ctx, query); err != nil {
 		return err
 	}
-	err = stmt.QueryRowContext(ctx, args...).Scan(into...)
+	err := tx.prepared[query].QueryRowContext(ctx, args...).Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return manager.ErrMissing
 	}
