@@ -1,0 +1,225 @@
+package portal
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// applicationsView is the partner's applications with their keys.
+type applicationsView struct {
+	Frame        frame
+	Applications []applicationCard
+}
+
+type applicationCard struct {
+	Name, Title string
+	Groups      []keyGroup
+	NewKeyURL   string
+}
+
+// keyGroup is the keys of one application in one environment.
+type keyGroup struct {
+	Environment environmentChoice
+	NewKeyURL   string
+	Keys, Ended []keyView
+	EndedCount  string
+}
+
+// keyView is what is shown of a key ever after: never the secret.
+type keyView struct {
+	ID, Shown            string // pgk_sandbox_abc…
+	State                stateBadge
+	Created              moment
+	LastUsed             moment
+	Expires              moment
+	RotatedTo            string
+	RotateURL, RevokeURL string
+}
+
+func (s *server) applications(v *visit) error {
+	e, err := v.anyEnvironment()
+	if err != nil {
+		return err
+	}
+	list, err := v.applicationList()
+	if err != nil {
+		return err
+	}
+	keys, err := s.service.Credentials(v.ctx(), v.name(), "")
+	if err != nil {
+		return err
+	}
+	view := applicationsView{Frame: v.frame("Applications", "applications", e)}
+	for _, application := range list {
+		view.Applications = append(view.Applications, v.applicationCard(application, keys, e))
+	}
+	return v.render(view)
+}
+
+// applicationList is all of the partner's applications, by name.
+func (v *visit) applicationList() ([]*manager.Application, error) {
+	var list []*manager.Application
+	for cursor := ""; ; {
+		page, err := v.service.List(v.ctx(), manager.KindApplication, v.name(), 500, cursor)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range page.Items {
+			if application, ok := item.(*manager.Application); ok {
+				list = append(list, application)
+			}
+		}
+		if cursor = page.Next; cursor == "" {
+			return list, nil
+		}
+	}
+}
+
+func (v *visit) applicationCard(a *manager.Application, keys []manager.CredentialView, e *scope) applicationCard {
+	name := a.Metadata.Name
+	card := applicationCard{Name: name, Title: title(a.Spec.Title, name), NewKeyURL: newKeyURL(name, e.name())}
+	for _, environment := range e.chosen() {
+		group := keyGroup{Environment: choiceOf(environment), NewKeyURL: newKeyURL(name, environment.Metadata.Name)}
+		for _, key := range keys {
+			if key.Application != name || key.Environment != environment.Metadata.Name {
+				continue
+			}
+			if key.State == manager.CredentialRevoked || key.State == manager.CredentialExpired {
+				group.Ended = append(group.Ended, v.keyView(key))
+			} else {
+				group.Keys = append(group.Keys, v.keyView(key))
+			}
+		}
+		group.EndedCount = count(int64(len(group.Ended)), "ended key")
+		card.Groups = append(card.Groups, group)
+	}
+	return card
+}
+
+// keyStates says each state of a key in a word, a tone and a sentence.
+var keyStates = map[string]stateBadge{
+	manager.CredentialActive:   {"Active", "good", "It works until it is revoked."},
+	manager.CredentialExpiring: {"Expiring", "warn", "It works until it expires."},
+	manager.CredentialExpired:  {"Expired", "bad", "It is refused with credential_expired."},
+	manager.CredentialRevoked:  {"Revoked", "bad", "It is refused with credential_revoked."},
+}
+
+func (v *visit) keyView(key manager.CredentialView) keyView {
+	id, now := key.Metadata.Name, v.now()
+	base := keyURL(key.Application, id)
+	view := keyView{
+		ID: id, Shown: "pgk_" + key.Environment + "_" + id + "_…", State: keyStates[key.State],
+		Created: day(key.Metadata.CreatedAt), RotatedTo: key.RotatedTo,
+		RevokeURL: base + "/revoke",
+	}
+	if key.RotatedTo == "" { // a key is replaced once
+		view.RotateURL = base + "/rotate"
+	}
+	if key.LastUsedAt != nil {
+		view.LastUsed = ago(*key.LastUsedAt, now)
+	}
+	if key.ExpiresAt != nil {
+		view.Expires = until(*key.ExpiresAt, now)
+	}
+	if key.RevokedAt != nil {
+		view.Expires = ago(*key.RevokedAt, now)
+	}
+	return view
+}
+
+func newKeyURL(application, environment string) string {
+	return inEnvironment("/applications/"+url.PathEscape(application)+"/keys/new", environment)
+}
+
+func keyURL(application, id string) string {
+	return "/applications/" + url.PathEscape(application) + "/keys/" + url.PathEscape(id)
+}
+
+// applicationForm is what is asked for a new application.
+type applicationForm struct {
+	Name, Title string
+	Errors      applicationErrors
+}
+
+// applicationErrors are what is wrong with each field; empty for what is right.
+type applicationErrors struct{ Name, Title string }
+
+// applicationNewView is the form for a new application.
+type applicationNewView struct {
+	Frame frame
+	Form  applicationForm
+}
+
+func readApplicationForm(values url.Values) applicationForm {
+	f := applicationForm{Name: strings.TrimSpace(values.Get("name")), Title: strings.TrimSpace(values.Get("title"))}
+	if f.Name == "" {
+		f.Errors.Name = "Give it a name."
+	}
+	if len(f.Title) > 200 {
+		f.Errors.Title = "Use at most 200 characters."
+	}
+	return f
+}
+
+func (s *server) newApplication(v *visit) error {
+	return v.showApplicationForm(http.StatusOK, applicationForm{})
+}
+
+func (v *visit) showApplicationForm(status int, form applicationForm) error {
+	e, err := v.anyEnvironment()
+	if err != nil {
+		return err
+	}
+	v.server.render(v.w, v.r, status, applicationNewView{Frame: v.frame("New application", "applications", e), Form: form})
+	return nil
+}
+
+func (s *server) createApplication(v *visit) error {
+	values, ok := s.readForm(v.w, v.r)
+	if !ok {
+		return nil
+	}
+	form := readApplicationForm(values)
+	if form.Errors == (applicationErrors{}) {
+		err := v.storeApplication(form)
+		if err == nil {
+			return v.redirect("/applications", "The application "+title(form.Title, form.Name)+" is made. Now make its first key.")
+		}
+		if !form.refusedBy(err) {
+			return err
+		}
+	}
+	return v.showApplicationForm(http.StatusUnprocessableEntity, form)
+}
+
+func (v *visit) storeApplication(form applicationForm) error {
+	_, _, err := v.service.Put(v.ctx(), v.actor(), &manager.Application{
+		Metadata: manager.Metadata{Name: form.Name, Partner: v.name()},
+		Spec:     manager.ApplicationSpec{Title: form.Title},
+	}, manager.MustNotExist)
+	return err
+}
+
+// refusedBy puts what the domain found wrong beside its field; false where err is not about the form.
+func (f *applicationForm) refusedBy(err error) bool {
+	switch manager.CodeOf(err) {
+	case manager.CodeConflict, manager.CodeStale:
+		f.Errors.Name = "You have an application of this name already."
+		return true
+	case manager.CodeInvalid:
+		f.Errors.Name = "Use lower-case letters, digits and hyphens, at most 63 characters, with a letter or digit at both ends."
+		if domain, ok := errors.AsType[*manager.Error](err); ok && aboutTitle(domain) {
+			f.Errors = applicationErrors{Title: domain.Fields[0].Message}
+		}
+		return true
+	}
+	return false
+}
+
+func aboutTitle(e *manager.Error) bool {
+	return len(e.Fields) == 1 && strings.Contains(e.Fields[0].Path, "title")
+}

@@ -1,0 +1,115 @@
+package portal
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+)
+
+// static holds the portal's own files and, in vendor/, what `make portal`
+// copies from npm packages. Without the latter it still compiles.
+//
+//go:embed static
+var staticFiles embed.FS
+
+// required are the files that `npm run vendor` makes.
+var required = []string{"vendor/pico.css", "vendor/htmx.js", "vendor/uplot.js", "vendor/uplot.css"}
+
+var contentTypes = map[string]string{
+	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
+	".svg": "image/svg+xml",
+	".txt": "text/plain; charset=utf-8",
+}
+
+// assets serves static files under URLs that change with their content.
+type assets struct {
+	files   map[string]asset
+	missing string // names of the required files that are not there
+}
+
+type asset struct {
+	sum         string
+	contentType string
+	body        []byte
+	zipped      []byte
+}
+
+func loadAssets() (*assets, error) {
+	a := &assets{files: map[string]asset{}}
+	err := fs.WalkDir(staticFiles, "static", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		body, err := staticFiles.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		a.files[strings.TrimPrefix(name, "static/")], err = newAsset(name, body)
+		return err
+	})
+	var missing []string
+	for _, name := range required {
+		if _, ok := a.files[name]; !ok {
+			missing = append(missing, name)
+		}
+	}
+	a.missing = strings.Join(missing, ", ")
+	return a, err
+}
+
+func newAsset(name string, body []byte) (asset, error) {
+	sum := sha256.Sum256(body)
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	if _, err := z.Write(body); err != nil {
+		return asset{}, err
+	}
+	if err := z.Close(); err != nil {
+		return asset{}, err
+	}
+	return asset{
+		sum:         hex.EncodeToString(sum[:6]),
+		contentType: contentTypes[path.Ext(name)],
+		body:        body,
+		zipped:      zipped.Bytes(),
+	}, nil
+}
+
+// url is where the file of that name is served, with its checksum.
+func (a *assets) url(name string) string {
+	return "/static/" + a.files[name].sum + "/" + name
+}
+
+// ServeHTTP answers /static/SUM/NAME. A page from before an upgrade may ask for
+// an old sum: it gets the new file, which then must not be kept under that URL.
+func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	sum, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/static/"), "/")
+	file, ok := a.files[name]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", file.contentType)
+	h.Set("Vary", "Accept-Encoding")
+	if sum == file.sum {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	} else {
+		h.Set("Cache-Control", "no-cache")
+	}
+	body := file.body
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		body = file.zipped
+	}
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client is gone: nobody to tell
+	}
+}

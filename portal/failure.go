@@ -1,0 +1,68 @@
+package portal
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// messageView is a page that says one thing: not found, failed, not allowed.
+type messageView struct {
+	Frame  frame
+	Status int
+	Title  string
+	Text   string
+}
+
+func (s *server) message(w http.ResponseWriter, r *http.Request, status int, title, text string) {
+	s.render(w, r, status, messageView{Frame: s.frame(r, title), Status: status, Title: title, Text: text})
+}
+
+func (s *server) notFound(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNotFound) }
+
+// fail answers an error as a page.
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, title, text := s.told(r, err)
+	s.message(w, r, status, title, text)
+}
+
+// problem answers an error as RFC 9457 has it.
+func (s *server) problem(w http.ResponseWriter, r *http.Request, err error) {
+	status, title, text := s.told(r, err)
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(problemBody{"about:blank", title, status, text}) // the client is gone: nobody to tell
+}
+
+type problemBody struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+}
+
+// told is what a reader is told of an error: what the domain says to people,
+// and of anything else only that it happened.
+func (s *server) told(r *http.Request, err error) (status int, title, text string) {
+	if e, ok := errors.AsType[*manager.Error](err); ok {
+		switch e.Code {
+		case manager.CodeNotFound:
+			return http.StatusNotFound, "Not found", e.Message
+		case manager.CodeForbidden:
+			return http.StatusForbidden, "You may not do that", e.Message
+		case manager.CodeUnauthorized:
+			return http.StatusUnauthorized, "Log in first", e.Message
+		case manager.CodeInvalid:
+			return http.StatusUnprocessableEntity, "That did not fit", e.Error()
+		case manager.CodeConflict, manager.CodeStale:
+			return http.StatusConflict, "That is no longer so", e.Message
+		case manager.CodeUnavailable:
+			s.logger.Error("the portal is without its store", "error", err, "path", r.URL.Path)
+			return http.StatusServiceUnavailable, "The portal is not available", "It cannot reach its data right now. Your API keys go on working. Try again in a few seconds."
+		}
+	}
+	s.logger.Error("the portal failed", "error", err, "method", r.Method, "path", r.URL.Path)
+	return http.StatusInternalServerError, "Something went wrong", "The portal failed to make this page; the operator finds the reason in its log. Your API keys go on working. Try again."
+}

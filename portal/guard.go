@@ -1,0 +1,92 @@
+package portal
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+)
+
+// maxBody is how many bytes a request's body may have: no form of the portal comes near.
+const maxBody = 64 << 10
+
+// contentPolicy allows what the portal itself serves and nothing else. data:
+// images are pico's icons of controls.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guard is around every answer of the portal: headers, body size, requests
+// from other sites, and what is left of a panic.
+func (s *server) guard(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(s.public(s.crossSite))
+	return s.recovering(withHeaders(s.bounded(protection.Handler(next))))
+}
+
+func withHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *server) bounded(next http.Handler) http.Handler {
+	tooLarge := s.public(s.bodyTooLarge)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > maxBody {
+			tooLarge.ServeHTTP(w, r)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *server) recovering(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			caught := recover()
+			if caught == nil {
+				return
+			}
+			if caught == http.ErrAbortHandler {
+				panic(caught)
+			}
+			s.logger.Error("the portal failed", "panic", caught, "method", r.Method, "path", r.URL.Path, "stack", string(debug.Stack()))
+			s.fail(w, r, fmt.Errorf("panic: %v", caught))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// readForm parses the body of a POST. It answers for itself where that fails.
+func (s *server) readForm(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
+	err := r.ParseForm()
+	if err == nil {
+		return r.PostForm, true
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		s.bodyTooLarge(w, r)
+	} else {
+		s.message(w, r, http.StatusBadRequest, "That form could not be read", "The request's body is not a form. Go back and try again.")
+	}
+	return nil, false
+}
+
+func (s *server) bodyTooLarge(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Connection", "close")
+	s.message(w, r, http.StatusRequestEntityTooLarge, "That is too much", "The portal reads at most 64 kB at a time. Shorten what you sent.")
+}
+
+func (s *server) crossSite(w http.ResponseWriter, r *http.Request) {
+	s.message(w, r, http.StatusForbidden, "That request came from another site",
+		"The portal accepts changes only from its own pages. Open the portal and try again there.")
+}

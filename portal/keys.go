@@ -1,0 +1,278 @@
+package portal
+
+import (
+	"net/url"
+	"time"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// choice is one value of a set of radio buttons.
+type choice struct {
+	Value, Label, Hint string
+	Current            bool
+}
+
+// lifetimes are how long a new key can live.
+var lifetimes = []span{
+	{"never", 0, "Never", "It works until you revoke it."},
+	{"365d", 365 * 24 * time.Hour, "In a year", ""},
+	{"90d", 90 * 24 * time.Hour, "In 90 days", "A good habit for production: rotate it before then."},
+	{"30d", 30 * 24 * time.Hour, "In 30 days", ""},
+}
+
+// overlaps are how long a rotated key can go on beside the new one.
+var overlaps = []span{
+	{"24h", 24 * time.Hour, "24 hours", "Time to bring the new key to every server."},
+	{"168h", 7 * 24 * time.Hour, "7 days", "For clients that are hard to reach."},
+	{"1h", time.Hour, "1 hour", "For a client that you can restart yourself."},
+	{"0h", 0, "None", "The old key stops at once: for a key that leaked."},
+}
+
+// span is a length of time that a form offers.
+type span struct {
+	value       string
+	length      time.Duration
+	label, hint string
+}
+
+func choicesOf(spans []span) []choice {
+	list := make([]choice, len(spans))
+	for i, s := range spans {
+		list[i] = choice{s.value, s.label, s.hint, i == 0}
+	}
+	return list
+}
+
+// pick is the length of the span that the form names.
+func pick(spans []span, value string) (time.Duration, error) {
+	for _, s := range spans {
+		if s.value == value {
+			return s.length, nil
+		}
+	}
+	return 0, &manager.Error{Code: manager.CodeInvalid, Message: "Choose one of the lengths of time that the form offers."}
+}
+
+// keyNewView is the form for a new key.
+type keyNewView struct {
+	Frame        frame
+	Application  applicationCard
+	Environments []environmentChoice
+	Lifetimes    []choice
+}
+
+// keyShownView shows a key, the only time.
+type keyShownView struct {
+	Frame       frame
+	Application applicationCard
+	Environment environmentChoice
+	ID, Key     string
+	Export      string // the line that puts the key where curl lines find it
+	Curl        string // the first line to try with it; empty where there is nothing to call
+	Expires     moment
+	Rotated     string // id of the key that it replaces
+	OldUntil    moment // until when that works; no Text: it ended
+}
+
+// keyRotateView asks how long the old key shall go on.
+type keyRotateView struct {
+	Frame       frame
+	Application applicationCard
+	Environment environmentChoice
+	Key         keyView
+	Action      string
+	Overlaps    []choice
+}
+
+// keyRevokeView asks whether the key shall really end.
+type keyRevokeView struct {
+	Frame       frame
+	Application applicationCard
+	Environment environmentChoice
+	Key         keyView
+	Action      string
+}
+
+// application is the partner's application that the address names.
+func (v *visit) application() (applicationCard, error) {
+	name := v.r.PathValue("application")
+	a, err := read[*manager.Application](v.ctx(), v.service, manager.Ref{Kind: manager.KindApplication, Partner: v.name(), Name: name})
+	if err != nil {
+		return applicationCard{}, err
+	}
+	return applicationCard{Name: name, Title: title(a.Spec.Title, name), NewKeyURL: newKeyURL(name, "")}, nil
+}
+
+func (s *server) newKey(v *visit) error {
+	application, err := v.application()
+	if err != nil {
+		return err
+	}
+	e, err := v.oneEnvironment()
+	if err != nil {
+		return err
+	}
+	return v.render(keyNewView{
+		Frame: v.frame("New key", "applications", e), Application: application,
+		Environments: e.choices, Lifetimes: choicesOf(lifetimes),
+	})
+}
+
+// createKey answers with the key itself: it is in no session, no redirect, no log.
+func (s *server) createKey(v *visit) error {
+	application, err := v.application()
+	if err != nil {
+		return err
+	}
+	form, ok := s.readForm(v.w, v.r)
+	if !ok {
+		return nil
+	}
+	lifetime, err := pick(lifetimes, form.Get("lifetime"))
+	if err != nil {
+		return err
+	}
+	key, err := s.service.CreateCredential(v.ctx(), v.actor(), v.name(), application.Name, form.Get("environment"), lifetime)
+	if err != nil {
+		return err
+	}
+	return v.showKey(application, key, "", moment{})
+}
+
+func (v *visit) showKey(application applicationCard, key *manager.NewKey, rotated string, oldUntil moment) error {
+	e, err := v.anyEnvironment()
+	if err != nil {
+		return err
+	}
+	view := keyShownView{
+		Application: application, Environment: e.titled(key.Environment),
+		ID: key.ID, Key: key.Key, Export: "export PARTNERGATE_KEY=" + key.Key,
+		Rotated: rotated, OldUntil: oldUntil,
+	}
+	e.choose(key.Environment)
+	e.choices = nil // choosing another would lose the key
+	view.Frame = v.frame("Your new key", "applications", e)
+	if key.ExpiresAt != nil {
+		view.Expires = until(*key.ExpiresAt, v.now())
+	}
+	if view.Curl, err = v.tryLine(key.Environment); err != nil {
+		v.logger.Error("the portal could not find a line to try a new key with", "error", err) // the key matters more
+	}
+	return v.render(view)
+}
+
+// tryLine is a curl line for the first product that the partner can call.
+func (v *visit) tryLine(environment string) (string, error) {
+	catalog, err := v.service.Catalog(v.ctx(), v.name(), environment)
+	if err != nil {
+		return "", err
+	}
+	where, err := read[*manager.Environment](v.ctx(), v.service, manager.Ref{Kind: manager.KindEnvironment, Name: environment})
+	if err != nil {
+		return "", err
+	}
+	for _, p := range catalog.Products {
+		if line := firstCurl(groupsOf(p, where.Spec.Gateway)); line != "" {
+			return line, nil
+		}
+	}
+	return "", nil
+}
+
+// key is the application's key that the address names, with its environment as the page's.
+func (v *visit) key(application applicationCard) (keyView, *scope, error) {
+	keys, err := v.service.Credentials(v.ctx(), v.name(), application.Name)
+	if err != nil {
+		return keyView{}, nil, err
+	}
+	for _, key := range keys {
+		if key.Metadata.Name != v.r.PathValue("id") {
+			continue
+		}
+		e, err := v.environments()
+		if err != nil {
+			return keyView{}, nil, err
+		}
+		e.current = e.titled(key.Environment)
+		e.choices = nil // the key's environment is no choice
+		return v.keyView(key), e, nil
+	}
+	return keyView{}, nil, errNotFound
+}
+
+func (s *server) confirmRotate(v *visit) error {
+	application, err := v.application()
+	if err != nil {
+		return err
+	}
+	key, e, err := v.key(application)
+	if err != nil {
+		return err
+	}
+	return v.render(keyRotateView{
+		Frame: v.frame("Rotate key", "applications", e), Application: application, Environment: e.current,
+		Key: key, Action: keyURL(application.Name, key.ID) + "/rotate", Overlaps: choicesOf(overlaps),
+	})
+}
+
+func (s *server) rotateKey(v *visit) error {
+	application, err := v.application()
+	if err != nil {
+		return err
+	}
+	old, _, err := v.key(application)
+	if err != nil {
+		return err
+	}
+	form, ok := s.readForm(v.w, v.r)
+	if !ok {
+		return nil
+	}
+	overlap, err := pick(overlaps, form.Get("overlap"))
+	if err != nil {
+		return err
+	}
+	key, err := s.service.RotateCredential(v.ctx(), v.actor(), old.ID, overlap)
+	if err != nil {
+		return err
+	}
+	oldUntil := moment{}
+	if overlap > 0 {
+		oldUntil = until(v.now().Add(overlap+time.Minute/2), v.now())
+	}
+	return v.showKey(application, key, old.ID, oldUntil)
+}
+
+func (s *server) confirmRevoke(v *visit) error {
+	application, err := v.application()
+	if err != nil {
+		return err
+	}
+	key, e, err := v.key(application)
+	if err != nil {
+		return err
+	}
+	return v.render(keyRevokeView{
+		Frame: v.frame("Revoke key", "applications", e), Application: application, Environment: e.current,
+		Key: key, Action: keyURL(application.Name, key.ID) + "/revoke",
+	})
+}
+
+func (s *server) revokeKey(v *visit) error {
+	application, err := v.application()
+	if err != nil {
+		return err
+	}
+	key, _, err := v.key(application)
+	if err != nil {
+		return err
+	}
+	if _, ok := s.readForm(v.w, v.r); !ok {
+		return nil
+	}
+	if _, err := s.service.RevokeCredential(v.ctx(), v.actor(), key.ID); err != nil {
+		return err
+	}
+	return v.redirect("/applications#application-"+url.PathEscape(application.Name), "The key "+key.Shown+" is revoked. Gateways refuse it within seconds.")
+}

@@ -1,0 +1,205 @@
+package portal
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// productView is the page of one product in one environment.
+type productView struct {
+	Frame        frame
+	Environment  environmentChoice
+	Name, Title  string
+	Summary      string
+	Team         string
+	Deprecated   bool
+	Held         bool // in this environment; else Elsewhere says where
+	Elsewhere    []environmentChoice
+	State        stateBadge
+	Plan         string
+	Applications []string // the only ones that may call it; empty: all
+	Until        moment   // the day on which access ends
+	Hosts        []hostView
+	Limits       []limitView
+	Groups       []operationGroup
+	Count        string
+	Curl         string // the first line to try
+}
+
+type hostView struct{ Host, URL string }
+
+// limitView is a limit in words, with what of a quota is spent.
+type limitView struct {
+	Name, Words string
+	Operations  []string
+	Uses        []useView
+}
+
+type useView struct {
+	Application string // where each application has its own
+	Used, Of    string
+	Percent     int
+	Resets      moment
+}
+
+// operationGroup is the operations of one tag.
+type operationGroup struct {
+	Tag        string
+	Operations []operationView
+}
+
+func (s *server) product(v *visit) error {
+	e, err := v.oneEnvironment()
+	if err != nil {
+		return err
+	}
+	name := v.r.PathValue("name")
+	var here, any *manager.CatalogProduct
+	var elsewhere []environmentChoice
+	for i, environment := range e.all {
+		p, err := v.held(name, environment.Metadata.Name)
+		switch {
+		case err != nil:
+			return err
+		case p == nil:
+		case environment.Metadata.Name == e.name():
+			here, any = p, p
+		default:
+			any, elsewhere = p, append(elsewhere, e.choices[i])
+		}
+	}
+	if any == nil {
+		return errNotFound
+	}
+	view := productViewOf(any)
+	view.Frame = v.frame(view.Title, "products", e)
+	view.Environment, view.Elsewhere = e.current, elsewhere
+	if here != nil {
+		if err := v.fill(&view, here, e); err != nil {
+			return err
+		}
+	}
+	return v.render(view)
+}
+
+// held is the product as the partner has it in an environment, nil where it has it not.
+func (v *visit) held(name, environment string) (*manager.CatalogProduct, error) {
+	catalog, err := v.service.Catalog(v.ctx(), v.name(), environment)
+	if err != nil {
+		return nil, err
+	}
+	for i := range catalog.Products {
+		if catalog.Products[i].Product.Metadata.Name == name {
+			return &catalog.Products[i], nil
+		}
+	}
+	return nil, nil
+}
+
+func productViewOf(p *manager.CatalogProduct) productView {
+	spec := p.Product.Spec
+	return productView{
+		Name: p.Product.Metadata.Name, Title: title(spec.Title, p.Product.Metadata.Name), Summary: spec.Summary, Team: spec.Team,
+		Deprecated: spec.Lifecycle == manager.LifecycleDeprecated,
+	}
+}
+
+// fill adds what holds in the environment itself.
+func (v *visit) fill(view *productView, p *manager.CatalogProduct, e *scope) error {
+	gateway := e.chosen()[0].Spec.Gateway
+	view.Held, view.State = true, stateOf(*p)
+	if p.Plan != nil {
+		view.Plan = title(p.Plan.Spec.Title, p.Plan.Metadata.Name)
+	}
+	if p.Subscription != nil {
+		view.Applications = p.Subscription.Spec.Applications
+		if ends := p.Subscription.Spec.EndsAt; ends != nil {
+			view.Until = day(*ends)
+		}
+	}
+	for _, host := range p.Hosts {
+		view.Hosts = append(view.Hosts, hostView{host, addressOf(gateway, host).url("")})
+	}
+	view.Groups = groupsOf(*p, gateway)
+	view.Count = count(int64(len(p.Operations)+len(p.Suspended)), "operation")
+	view.Curl = firstCurl(view.Groups)
+	uses, err := v.limitUse(e.name())
+	if err == nil {
+		view.Limits = limitsOf(*p, uses, v)
+	}
+	return err
+}
+
+// groupsOf groups operations by their first tag, in the document's order.
+func groupsOf(p manager.CatalogProduct, gateway string) []operationGroup {
+	var groups []operationGroup
+	at := map[string]int{}
+	all := append(append([]manager.CatalogOperation{}, p.Operations...), p.Suspended...)
+	for i, o := range all {
+		view := operationOf(o, i < len(p.Operations))
+		view.Anchor = "operation-" + strconv.Itoa(i+1)
+		if len(p.Hosts) > 0 {
+			where := addressOf(gateway, p.Hosts[0])
+			view.URL, view.Curl = where.url(o.Path), where.curl(o.Method, o.Path)
+		}
+		tag := tagOf(o)
+		if _, ok := at[tag]; !ok {
+			at[tag] = len(groups)
+			groups = append(groups, operationGroup{Tag: tag})
+		}
+		group := &groups[at[tag]]
+		group.Operations = append(group.Operations, view)
+	}
+	return groups
+}
+
+func tagOf(o manager.CatalogOperation) string {
+	if o.Detail == nil || len(o.Detail.Tags) == 0 {
+		return ""
+	}
+	return o.Detail.Tags[0]
+}
+
+// firstCurl is the line of the easiest operation to try: a GET without parameters, else a GET, else any.
+func firstCurl(groups []operationGroup) string {
+	best, line := 0, ""
+	for _, group := range groups {
+		for _, o := range group.Operations {
+			ease := 1
+			if o.Method == "GET" {
+				ease = 2
+				if !strings.Contains(o.Path, "{") {
+					ease = 3
+				}
+			}
+			if o.Callable && ease > best {
+				best, line = ease, o.Curl
+			}
+		}
+	}
+	return line
+}
+
+func limitsOf(p manager.CatalogProduct, uses []manager.LimitUse, v *visit) []limitView {
+	var list []limitView
+	for _, limit := range p.Limits {
+		view := limitView{Name: limit.Name, Words: limitWords(limit), Operations: limit.Operations}
+		for _, use := range uses {
+			if limit.Quota != nil && use.Limit.Name == limit.Name && p.Subscription != nil && use.Subscription == p.Subscription.Metadata.Name {
+				view.Uses = append(view.Uses, useOf(use, v))
+			}
+		}
+		list = append(list, view)
+	}
+	return list
+}
+
+func useOf(use manager.LimitUse, v *visit) useView {
+	of := use.Used + use.Remaining
+	return useView{
+		Application: use.Application, Used: number(use.Used), Of: number(of),
+		Percent: percent(use.Used, of), Resets: until(use.ResetsAt, v.now()),
+	}
+}

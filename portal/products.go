@@ -1,0 +1,140 @@
+package portal
+
+import (
+	"github.com/partnergate/partnergate/manager"
+)
+
+// shownAtOnce is how many operations a card of the catalog shows before it folds the rest.
+const shownAtOnce = 5
+
+// productsView is the catalog of one environment.
+type productsView struct {
+	Frame       frame
+	Environment environmentChoice
+	Products    []productCard
+	Callable    string // "12 operations"
+	HasKey      bool   // the partner has a working key for the environment
+	NewKeyURL   string // where to make the first one; empty where there is no application yet
+}
+
+type productCard struct {
+	Name, Title, Summary, URL string
+	State                     stateBadge
+	Deprecated                bool
+	Limits                    []string
+	Operations, More          []operationView
+	Count                     string
+}
+
+// stateBadge tells a state by a word and a tone. Word is empty for what needs no telling.
+type stateBadge struct{ Word, Tone, Text string }
+
+// operationView is one operation. Callable is what the gateway lets through:
+// only then does it carry its data- attributes.
+type operationView struct {
+	catalogOperation
+	Anchor      string
+	Callable    bool
+	Summary     string
+	Description string
+	Deprecated  bool
+	URL         string
+	Curl        string
+}
+
+func (s *server) products(v *visit) error {
+	e, err := v.oneEnvironment()
+	if err != nil {
+		return err
+	}
+	catalog, err := s.service.Catalog(v.ctx(), v.name(), e.name())
+	if err != nil {
+		return err
+	}
+	view := productsView{Frame: v.frame("Products", "products", e), Environment: e.current}
+	var callable int64
+	for _, p := range catalog.Products {
+		callable += int64(len(p.Operations))
+		view.Products = append(view.Products, cardOf(p, e.name()))
+	}
+	view.Callable = count(callable, "operation")
+	if err := v.keyHint(&view, e.name()); err != nil {
+		return err
+	}
+	return v.render(view)
+}
+
+// keyHint finds out whether the member still needs a key to call anything.
+func (v *visit) keyHint(view *productsView, environment string) error {
+	keys, err := v.service.Credentials(v.ctx(), v.name(), "")
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if key.Environment == environment && (key.State == manager.CredentialActive || key.State == manager.CredentialExpiring) {
+			view.HasKey = true
+		}
+	}
+	applications, err := v.applicationList()
+	if err == nil && len(applications) > 0 {
+		view.NewKeyURL = newKeyURL(applications[0].Metadata.Name, environment)
+	}
+	return err
+}
+
+func cardOf(p manager.CatalogProduct, environment string) productCard {
+	spec := p.Product.Spec
+	card := productCard{
+		Name:       p.Product.Metadata.Name,
+		Title:      title(spec.Title, p.Product.Metadata.Name),
+		Summary:    spec.Summary,
+		URL:        inEnvironment("/products/"+p.Product.Metadata.Name, environment),
+		State:      stateOf(p),
+		Deprecated: spec.Lifecycle == manager.LifecycleDeprecated,
+	}
+	for _, limit := range p.Limits {
+		card.Limits = append(card.Limits, limitWords(limit))
+	}
+	operations := operationsOf(p)
+	card.Count = count(int64(len(operations)), "operation")
+	card.Operations = operations[:min(len(operations), shownAtOnce)]
+	card.More = operations[len(card.Operations):]
+	return card
+}
+
+// stateOf says why a product in the catalog cannot be called, if so.
+func stateOf(p manager.CatalogProduct) stateBadge {
+	switch p.State {
+	case manager.CatalogSuspended:
+		return stateBadge{"Suspended", "bad", "Calls are refused until it is active again. Ask your contact at the provider."}
+	case manager.CatalogRequested:
+		return stateBadge{"Requested", "warn", "Access is asked for and not given yet."}
+	case manager.CatalogScheduled:
+		text := "Access has not begun yet."
+		if p.Subscription != nil && p.Subscription.Spec.StartsAt != nil {
+			text = "Access begins on " + day(*p.Subscription.Spec.StartsAt).Text + "."
+		}
+		return stateBadge{"Scheduled", "warn", text}
+	}
+	return stateBadge{}
+}
+
+// operationsOf are the operations to show: callable ones, or those that are suspended.
+func operationsOf(p manager.CatalogProduct) []operationView {
+	list := make([]operationView, 0, len(p.Operations)+len(p.Suspended))
+	for _, o := range p.Operations {
+		list = append(list, operationOf(o, true))
+	}
+	for _, o := range p.Suspended {
+		list = append(list, operationOf(o, false))
+	}
+	return list
+}
+
+func operationOf(o manager.CatalogOperation, callable bool) operationView {
+	view := operationView{catalogOperation: callableOf(o), Callable: callable}
+	if o.Detail != nil {
+		view.Summary, view.Description, view.Deprecated = o.Detail.Summary, o.Detail.Description, o.Detail.Deprecated
+	}
+	return view
+}

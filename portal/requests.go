@@ -1,0 +1,234 @@
+package portal
+
+import (
+	"net/url"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/manager"
+)
+
+// requestsOnPage is how many requests are read at a time.
+const requestsOnPage = 50
+
+// requestsView is the log of the partner's requests, newest first.
+type requestsView struct {
+	Frame      frame
+	Form       requestFilter
+	Products   []choice
+	Operations []choice
+	Outcomes   []choice
+	Ranges     []choice
+	Items      []requestItem
+	Older      string // address of the page of older ones
+	Newest     string // address of the first page, where this is not it
+	Filtered   bool
+	Curl       string
+}
+
+// requestFilter is the filter form, as it was sent.
+type requestFilter struct {
+	Environment, Product, Operation, Outcome, Range, RequestID string
+}
+
+// requestItem is one logged decision.
+type requestItem struct {
+	Time        moment
+	Date        string
+	Method      string
+	Path        string
+	Status      string
+	Outcome     outcomeView
+	Product     string
+	Operation   string
+	Application string
+	Environment environmentChoice
+	Credential  string
+	Limit       string
+	RequestID   string
+	Policy      string
+	Proxy       string
+}
+
+// outcomeView is an outcome with what it means.
+type outcomeView struct {
+	Code, Title, Detail string
+	URL                 string // the page about the code; empty for what was admitted
+	Tone                string // good, warn (a limit), bad
+}
+
+func readRequestFilter(query url.Values) requestFilter {
+	return requestFilter{
+		Environment: query.Get("environment"), Product: query.Get("product"), Operation: query.Get("operation"),
+		Outcome: query.Get("outcome"), Range: rangeOf(query.Get("range"), "24h").value, RequestID: strings.TrimSpace(query.Get("request_id")),
+	}
+}
+
+func (s *server) requests(v *visit) error {
+	e, err := v.anyEnvironment()
+	if err != nil {
+		return err
+	}
+	form := readRequestFilter(v.r.URL.Query())
+	view := requestsView{Frame: v.frame("Requests", "requests", e), Form: form, Ranges: rangeChoices(form.Range), Outcomes: outcomeChoices(form.Outcome)}
+	view.Filtered = form.Product+form.Operation+form.Outcome+form.RequestID+v.r.URL.Query().Get("cursor") != ""
+	held, err := v.heldOperations()
+	if err != nil {
+		return err
+	}
+	view.Products, view.Operations = productFilter(held, form.Product), operationFilter(held, form)
+	page, err := s.service.Requests(v.ctx(), v.requestQuery(form))
+	if err != nil {
+		return err
+	}
+	for _, record := range page.Items {
+		view.Items = append(view.Items, requestItemOf(record, e))
+	}
+	if page.Next != "" {
+		view.Older = withCursor(v.r.URL, page.Next)
+	}
+	if v.r.URL.Query().Get("cursor") != "" {
+		view.Newest = withQuery(v.r.URL, "cursor", "")
+	}
+	if len(view.Items) == 0 && !view.Filtered {
+		if view.Curl, err = v.tryLine(e.chosen()[0].Metadata.Name); err != nil {
+			return err
+		}
+	}
+	return v.render(view)
+}
+
+func (v *visit) requestQuery(form requestFilter) manager.RequestQuery {
+	from, to := rangeOf(form.Range, "24h").period(v.now())
+	return manager.RequestQuery{
+		Match: manager.UsageKey{
+			Partner: v.name(), Product: form.Product, Environment: form.Environment, Operation: form.Operation, Outcome: form.Outcome,
+		},
+		RequestID: form.RequestID, From: from, To: to, Limit: requestsOnPage, Cursor: v.r.URL.Query().Get("cursor"),
+	}
+}
+
+func withCursor(u *url.URL, cursor string) string {
+	query := u.Query()
+	query.Set("cursor", cursor)
+	return u.Path + "?" + query.Encode()
+}
+
+func requestItemOf(r manager.RequestRecord, e *scope) requestItem {
+	at := r.Time.UTC()
+	item := requestItem{
+		Time: momentOf(at, at.Format("15:04:05.000")), Date: at.Format("2 Jan"),
+		Method: r.Method, Path: r.Path, Outcome: outcomeOf(r.Key.Outcome),
+		Product: r.Key.Product, Operation: r.Key.Operation, Application: r.Key.Application,
+		Environment: e.titled(r.Key.Environment), Credential: r.Credential, Limit: r.Limit, RequestID: r.RequestID,
+		Policy: strconv.FormatInt(r.PolicyVersion, 10), Proxy: r.Proxy,
+	}
+	if r.Status != 0 {
+		item.Status = strconv.Itoa(r.Status)
+	}
+	return item
+}
+
+func outcomeOf(name string) outcomeView {
+	code, ok := policy.ParseCode(name)
+	if !ok {
+		return outcomeView{Code: name, Title: name, Tone: "bad"}
+	}
+	info := code.Info()
+	view := outcomeView{Code: name, Title: info.Title, Detail: info.Detail, Tone: "good"}
+	if code.Refused() {
+		view.URL, view.Tone = errorPath(name), "bad"
+		if info.Status == 429 {
+			view.Tone = "warn"
+		}
+	}
+	return view
+}
+
+func outcomeChoices(current string) []choice {
+	list := []choice{{"", "All outcomes", "", current == ""}}
+	for _, code := range append([]policy.Code{policy.Admitted}, policy.Refusals()...) {
+		list = append(list, choice{code.String(), code.String(), "", code.String() == current})
+	}
+	return list
+}
+
+func rangeChoices(current string) []choice {
+	list := make([]choice, 0, len(ranges))
+	for _, r := range ranges {
+		list = append(list, choice{r.value, r.label, "", r.value == current})
+	}
+	return list
+}
+
+// heldOperations are the operations of each product that the partner holds in any environment.
+func (v *visit) heldOperations() (map[string][]string, error) {
+	environments, err := v.service.PartnerEnvironments(v.ctx(), v.name())
+	if err != nil {
+		return nil, err
+	}
+	held := map[string]map[string]bool{}
+	for _, environment := range environments {
+		catalog, err := v.service.Catalog(v.ctx(), v.name(), environment.Metadata.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range catalog.Products {
+			name := p.Product.Metadata.Name
+			if held[name] == nil {
+				held[name] = map[string]bool{}
+			}
+			for _, o := range operationsOf(p) {
+				held[name][o.Operation] = true
+			}
+		}
+	}
+	sorted := make(map[string][]string, len(held))
+	for name, operations := range held {
+		sorted[name] = sortedNames(operations)
+	}
+	return sorted, nil
+}
+
+func sortedNames[T any](set map[string]T) []string {
+	names := make([]string, 0, len(set))
+	for name := range set {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+func productFilter(held map[string][]string, current string) []choice {
+	list := []choice{{"", "All products", "", current == ""}}
+	return appendNames(list, sortedNames(held), current)
+}
+
+// operationFilter offers the operations of the product chosen, or of all.
+func operationFilter(held map[string][]string, form requestFilter) []choice {
+	all := map[string]bool{}
+	for product, operations := range held {
+		for _, operation := range operations {
+			if form.Product == "" || form.Product == product {
+				all[operation] = true
+			}
+		}
+	}
+	list := []choice{{"", "All operations", "", form.Operation == ""}}
+	return appendNames(list, sortedNames(all), form.Operation)
+}
+
+// appendNames adds names, and current where it is none of them: what the address asks for is shown.
+func appendNames(list []choice, names []string, current string) []choice {
+	known := current == ""
+	for _, name := range names {
+		list = append(list, choice{name, name, "", name == current})
+		known = known || name == current
+	}
+	if !known {
+		list = append(list, choice{current, current, "", true})
+	}
+	return list
+}

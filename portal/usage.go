@@ -1,0 +1,262 @@
+package portal
+
+import (
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/manager"
+)
+
+// usageView is what was called, and what of the contract is spent.
+type usageView struct {
+	Frame       frame
+	Ranges      []link
+	RangeTitle  string
+	From        moment
+	Product     string // the filter; empty for all
+	Products    []choice
+	Range       string
+	Total       string
+	Admitted    string
+	Refused     string
+	RefusedOf   string // share of the total
+	Empty       bool
+	Curl        string
+	Steps       []usageStep
+	Daily       bool
+	ByProduct   []usageRow
+	ByOutcome   []usageRow
+	ByOperation []usageRow
+	Contract    []contractRow
+}
+
+// usageStep is one bar of the chart and one row of its table.
+type usageStep struct {
+	At                moment
+	Admitted, Refused int64
+	Unix              int64
+}
+
+// usageRow is one row of a breakdown.
+type usageRow struct {
+	Name, Label, URL string
+	Note             string
+	Environment      environmentChoice
+	Total, Refused   string
+	Percent          int // of the largest row
+	Tone             string
+	count, refused   int64
+}
+
+// contractRow is one quota of the contract.
+type contractRow struct {
+	Subscription, Limit, Words string
+	Environment                environmentChoice
+	Use                        useView
+	Tone                       string
+}
+
+func (s *server) usage(v *visit) error {
+	e, err := v.anyEnvironment()
+	if err != nil {
+		return err
+	}
+	query := v.r.URL.Query()
+	span := rangeOf(query.Get("range"), "24h")
+	if span.value == "1h" {
+		span = rangeOf("", "24h")
+	}
+	from, to := span.period(v.now())
+	view := usageView{
+		Frame: v.frame("Usage", "usage", e), RangeTitle: span.label, Range: span.value,
+		From: momentOf(from, from.Format("2 Jan 2006, 15:04")), Product: query.Get("product"),
+		Daily: span.step == 24*time.Hour,
+	}
+	for _, r := range ranges[1:] {
+		view.Ranges = append(view.Ranges, link{Title: r.label, URL: withQuery(v.r.URL, "range", r.value), Current: r.value == span.value})
+	}
+	match := manager.UsageKey{Partner: v.name(), Environment: e.name(), Product: view.Product}
+	if err := v.breakdowns(&view, manager.UsageQuery{Match: match, From: from, To: to}, e); err != nil {
+		return err
+	}
+	if err := v.steps(&view, manager.UsageQuery{Match: match, From: from, To: to}, span); err != nil {
+		return err
+	}
+	if view.Contract, err = v.contract(e); err != nil {
+		return err
+	}
+	if view.Empty {
+		if view.Curl, err = v.tryLine(e.chosen()[0].Metadata.Name); err != nil {
+			return err
+		}
+	}
+	return v.render(view)
+}
+
+// breakdowns sums by product, operation and outcome from one query.
+func (v *visit) breakdowns(view *usageView, q manager.UsageQuery, e *scope) error {
+	q.GroupBy = []manager.UsageDimension{manager.ByProduct, manager.ByEnvironment, manager.ByOperation, manager.ByOutcome}
+	sums, err := v.service.Usage(v.ctx(), q)
+	if err != nil {
+		return err
+	}
+	products, outcomes, operations := tally{}, tally{}, tally{}
+	var total, refused int64
+	for _, sum := range sums {
+		product, environment := sum.Group[manager.ByProduct], sum.Group[manager.ByEnvironment]
+		operation, outcome := sum.Group[manager.ByOperation], sum.Group[manager.ByOutcome]
+		bad := int64(0)
+		if outcome != policy.Admitted.String() {
+			bad = sum.Requests
+		}
+		total, refused = total+sum.Requests, refused+bad
+		products.add(product, usageRow{Name: product, Label: product}, sum.Requests, bad)
+		outcomes.add(outcome, outcomeRow(outcome), sum.Requests, bad)
+		operations.add(product+"\x00"+environment+"\x00"+operation,
+			usageRow{Name: operation, Label: operation, Note: product, Environment: e.titled(environment)}, sum.Requests, bad)
+	}
+	view.Total, view.Admitted, view.Refused, view.RefusedOf = number(total), number(total-refused), number(refused), share(refused, total)
+	view.Empty = total == 0
+	view.ByOutcome = outcomes.rows()
+	view.ByProduct, view.ByOperation = products.rows(), operations.rows()
+	v.link(view)
+	return v.productChoices(view)
+}
+
+// link leads from each row to the requests behind it.
+func (v *visit) link(view *usageView) {
+	to := *v.r.URL
+	to.Path = "/requests"
+	for i, row := range view.ByOutcome {
+		view.ByOutcome[i].URL = withQuery(&to, "outcome", row.Name)
+	}
+	for i, row := range view.ByProduct {
+		if row.Name != "" {
+			view.ByProduct[i].URL = withQuery(&to, "product", row.Name)
+		}
+	}
+	for i, row := range view.ByOperation {
+		if row.Name != "" {
+			view.ByOperation[i].URL = withQuery(&to, "operation", row.Name)
+		}
+	}
+}
+
+// productChoices are what the product filter offers: what the partner holds.
+func (v *visit) productChoices(view *usageView) error {
+	held, err := v.heldOperations()
+	if err != nil {
+		return err
+	}
+	view.Products = productFilter(held, view.Product)
+	return nil
+}
+
+// tally sums rows by a key.
+type tally map[string]*usageRow
+
+func (t tally) add(key string, row usageRow, requests, refused int64) {
+	if t[key] == nil {
+		t[key] = &row
+	}
+	t[key].count += requests
+	t[key].refused += refused
+}
+
+// rows are the sums, the largest first.
+func (t tally) rows() []usageRow {
+	list := make([]usageRow, 0, len(t))
+	largest := int64(0)
+	for _, row := range t {
+		largest = max(largest, row.count)
+	}
+	for _, row := range t {
+		row.Total, row.Refused, row.Percent = number(row.count), number(row.refused), percent(row.count, largest)
+		list = append(list, *row)
+	}
+	sort.Slice(list, func(i, j int) bool {
+		if list[i].count != list[j].count {
+			return list[i].count > list[j].count
+		}
+		return list[i].Note+list[i].Label < list[j].Note+list[j].Label
+	})
+	return list
+}
+
+func outcomeRow(outcome string) usageRow {
+	row := usageRow{Name: outcome, Label: outcome, Tone: "bad"}
+	if code, ok := policy.ParseCode(outcome); ok {
+		row.Label = code.Info().Title
+		if code.Info().Status != 0 {
+			row.Note = strconv.Itoa(code.Info().Status)
+		} else {
+			row.Tone = "good"
+		}
+	}
+	return row
+}
+
+// steps fills the chart: every step of the range, also those without a request.
+func (v *visit) steps(view *usageView, q manager.UsageQuery, span timeRange) error {
+	bucket := manager.ByHour
+	if view.Daily {
+		bucket = manager.ByDay
+	}
+	q.GroupBy = []manager.UsageDimension{bucket, manager.ByOutcome}
+	sums, err := v.service.Usage(v.ctx(), q)
+	if err != nil {
+		return err
+	}
+	at := map[int64]int{}
+	for t := q.From; t.Before(q.To); t = t.Add(span.step) {
+		at[t.Unix()] = len(view.Steps)
+		text := t.Format("2 Jan, 15:04")
+		if view.Daily {
+			text = t.Format("Mon 2 Jan")
+		}
+		view.Steps = append(view.Steps, usageStep{At: momentOf(t, text), Unix: t.Unix()})
+	}
+	for _, sum := range sums {
+		t, err := time.Parse(time.RFC3339, sum.Group[bucket])
+		if err != nil {
+			return err
+		}
+		if i, ok := at[t.Unix()]; ok && sum.Group[manager.ByOutcome] == policy.Admitted.String() {
+			view.Steps[i].Admitted += sum.Requests
+		} else if ok {
+			view.Steps[i].Refused += sum.Requests
+		}
+	}
+	return nil
+}
+
+// contract is each quota with what of it is spent, the fullest first.
+func (v *visit) contract(e *scope) ([]contractRow, error) {
+	var list []contractRow
+	for _, environment := range e.chosen() {
+		uses, err := v.limitUse(environment.Metadata.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, use := range uses {
+			if use.Limit.Quota == nil {
+				continue
+			}
+			row := contractRow{
+				Subscription: use.Subscription, Limit: use.Limit.Name, Words: limitWords(use.Limit),
+				Environment: choiceOf(environment), Use: useOf(use, v), Tone: "good",
+			}
+			if row.Use.Percent >= 80 {
+				row.Tone = "warn"
+			}
+			if row.Use.Percent >= 100 {
+				row.Tone = "bad"
+			}
+			list = append(list, row)
+		}
+	}
+	sort.SliceStable(list, func(i, j int) bool { return list[i].Use.Percent > list[j].Use.Percent })
+	return list, nil
+}
