@@ -130,7 +130,7 @@ func matching(m manager.UsageKey) (conditions []string, args []any) {
 func (s *Store) UsageSums(ctx context.Context, q manager.UsageQuery) ([]manager.UsageSum, error) {
 	query, args, err := sumQuery(q)
 	if err != nil {
-		return nil, fmt.Errorf("sqlite store: sum usage: %w", err)
+		return nil, err
 	}
 	var sums []manager.UsageSum
 	err = s.read(ctx, "sum usage", func(tx transaction) error {
@@ -213,10 +213,18 @@ func groupColumns(by []manager.UsageDimension) (columns []string, length int64, 
 		case manager.ByPartner, manager.ByApplication, manager.ByProduct, manager.ByEnvironment, manager.ByOperation, manager.ByOutcome:
 			columns = append(columns, "usage_key."+string(dimension))
 		default:
-			return nil, 0, fmt.Errorf("usage cannot be grouped by %q", dimension)
+			return nil, 0, unknownDimension(dimension)
 		}
 	}
 	return columns, length, nil
+}
+
+func unknownDimension(dimension manager.UsageDimension) error {
+	return &manager.Error{
+		Code:    manager.CodeInvalid,
+		Message: fmt.Sprintf("usage cannot be grouped by %q", dimension),
+		Fields:  []manager.Field{{Path: "group_by", Message: "must be partner, application, product, environment, operation, outcome, minute, hour or day"}},
+	}
 }
 
 // bucketOf is the first minute of the bucket of that length; 0 is one bucket for all.

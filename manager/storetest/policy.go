@@ -165,8 +165,8 @@ func testHostileNames(t *testing.T, s manager.Store) {
 	for i, name := range hostile {
 		want = append(want, credential(name, name, fmt.Sprint(i)))
 	}
-	for _, r := range want {
-		changes = append(changes, put(r))
+	for i := range want { // written in another order than they are read
+		changes = append(changes, put(want[len(want)-1-i]))
 	}
 	wantPolicy(t, s, commit(t, s, changes...), want...)
 	for i, r := range want[:len(hostile)] {

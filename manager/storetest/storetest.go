@@ -9,12 +9,12 @@
 //   - LoadPolicy orders by kind as in manager.Kinds, credentials last, then by partner and name.
 //   - No two credentials have the same digest, nor the same id, whoever's they are.
 //   - One commit may delete a credential and store another with its digest.
-//   - UsageSums without GroupBy is one sum, or none where nothing matches; an
-//     unknown dimension is an error.
+//   - UsageSums without GroupBy is one sum, or none where nothing matches.
+//   - An unknown dimension, and a cursor that the store did not give out, are a
+//     *manager.Error of CodeInvalid.
 //   - In queries a zero From or To is no bound, and a minute belongs to the
 //     range in which it begins.
-//   - A page of requests without a limit has at most 100 items. A cursor that
-//     the store did not give out is a *manager.Error of CodeInvalid.
+//   - A page of requests without a limit has at most 100 items.
 //   - CommitSync takes a nil Proxy where only buckets change.
 package storetest
 

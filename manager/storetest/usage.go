@@ -18,7 +18,7 @@ var usageTests = []contractTest{
 	on("a minute belongs to the range it begins in", testUsageRange),
 	on("time buckets are RFC 3339 in UTC", testTimeBuckets),
 	on("words are told apart byte by byte", testHostileUsage),
-	on("an unknown dimension is an error", testUnknownDimension),
+	on("an unknown dimension is invalid", testUnknownDimension),
 	on("the latest use of a credential stays", testCredentialUses),
 	on("old usage is deleted", testDeleteUsage),
 }
@@ -210,8 +210,9 @@ func testHostileUsage(t *testing.T, s manager.Store) {
 
 func testUnknownDimension(t *testing.T, s manager.Store) {
 	for _, dimension := range []manager.UsageDimension{"", "requests", "partner, 1", `{"$ne":null}`} {
-		if _, err := s.UsageSums(context.Background(), manager.UsageQuery{GroupBy: []manager.UsageDimension{dimension}}); err == nil {
-			t.Errorf("usage was grouped by %q", dimension)
+		_, err := s.UsageSums(context.Background(), manager.UsageQuery{GroupBy: []manager.UsageDimension{dimension}})
+		if manager.CodeOf(err) != manager.CodeInvalid {
+			t.Errorf("grouped by %q: error %v, want a *manager.Error of CodeInvalid", dimension, err)
 		}
 	}
 }
