@@ -101,22 +101,14 @@ func onQueueReady(contextID, queueID uint32) {
 // call; not at all if that context is gone.
 func onHTTPCallResponse(contextID, calloutID, numHeaders, bodySize, numTrailers uint32) {
 	call, found := vm.callouts.take(calloutID)
-	caller := contextID
-	if found {
-		caller = call.caller
-	}
-	defer leave(enter(caller, "proxy_on_http_call_response"), nil)
-	if !found || !known(caller) {
+	if !found {
 		return
 	}
-	if caller != contextID && SetEffectiveContext(caller) != nil {
+	defer leave(enter(call.caller, "proxy_on_http_call_response"), nil)
+	if call.caller != contextID && SetEffectiveContext(call.caller) != nil {
 		return
 	}
 	call.callback(int(numHeaders), int(bodySize), int(numTrailers))
-}
-
-func known(contextID uint32) bool {
-	return vm.streams.get(contextID) != nil || vm.plugins.get(contextID) != nil
 }
 
 func onRequestHeaders(contextID, numHeaders uint32, endOfStream bool) (action types.Action) {
@@ -162,6 +154,7 @@ func onDone(contextID uint32) (done bool) {
 
 func onDelete(contextID uint32) {
 	defer leave(enter(contextID, "proxy_on_delete"), nil)
+	vm.callouts.forget(contextID)
 	if vm.plugins.remove(contextID) {
 		return
 	}

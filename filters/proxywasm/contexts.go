@@ -1,6 +1,10 @@
 package proxywasm
 
-import "github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+import (
+	"slices"
+
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+)
 
 // Recycler is implemented by HttpContexts that their plugin uses again for another stream. Recycle is
 // called once, when the host deletes the stream: nothing refers to the context any more. It may be
@@ -107,14 +111,11 @@ func (p plugins) get(id uint32) types.PluginContext {
 	return nil
 }
 
+// remove reports whether there was a plugin of the id.
 func (p *plugins) remove(id uint32) bool {
-	for i, entry := range *p {
-		if entry.id == id {
-			*p = append((*p)[:i], (*p)[i+1:]...)
-			return true
-		}
-	}
-	return false
+	before := len(*p)
+	*p = slices.DeleteFunc(*p, func(entry plugin) bool { return entry.id == id })
+	return len(*p) < before
 }
 
 // callout is an HTTP call that the host has not answered yet.
@@ -129,15 +130,16 @@ type callouts []callout
 
 // take removes and returns the callout of the id.
 func (c *callouts) take(id uint32) (callout, bool) {
-	list := *c
-	for i := range list {
-		if list[i].id == id {
-			taken := list[i]
-			last := len(list) - 1
-			list[i], list[last] = list[last], callout{}
-			*c = list[:last]
-			return taken, true
+	for i, entry := range *c {
+		if entry.id == id {
+			*c = slices.Delete(*c, i, i+1)
+			return entry, true
 		}
 	}
 	return callout{}, false
+}
+
+// forget removes the callouts of a context that ended: nobody is left for their answers.
+func (c *callouts) forget(caller uint32) {
+	*c = slices.DeleteFunc(*c, func(entry callout) bool { return entry.caller == caller })
 }

@@ -2,6 +2,9 @@ package proxywasm
 
 import "unsafe"
 
+// spoilViews: not on the request path.
+const spoilViews = false
+
 // out is where host functions write results. It is no local variable, because a stack can move when
 // the host calls proxy_on_memory_allocate; and it is read before anything else calls the host.
 var out struct {

@@ -69,10 +69,26 @@ func within(block []byte, address, size uint32) ([]byte, bool) {
 
 // reset gives back all that was allocated since the last reset.
 func (m *memory) reset() {
+	if spoilViews {
+		m.spoil()
+	}
 	m.used = 0
 	if len(m.blocks) > 0 {
 		clear(m.blocks)
 		m.blocks = m.blocks[:0]
+	}
+}
+
+// spoil overwrites all that was allocated.
+func (m *memory) spoil() {
+	spoilt := m.arena[:m.used]
+	for i := range spoilt {
+		spoilt[i] = '!'
+	}
+	for _, block := range m.blocks {
+		for i := range block {
+			block[i] = '!'
+		}
 	}
 }
 

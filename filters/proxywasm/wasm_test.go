@@ -36,6 +36,7 @@ var exchanges = []struct {
 	{path: "/call", status: 200, header: http.Header{"X-Saw-Call": {"200 up"}}, body: "up"},
 	{path: "/call-panic", status: 500},
 	{path: "/queue", status: 200, header: http.Header{"X-Saw-Queue": {"resumed"}}, body: "up"},
+	{path: "/trailers", status: 200, header: http.Header{"X-Saw-Trailers": {"X-Other"}}, body: "up"},
 	{path: "/large", status: 200, body: "614400 14"},
 	{path: "/large-gc", status: 200, body: "614400 14"},
 	{path: "/work", status: 200, header: http.Header{"X-Saw-Decision": {"admitted"}}, body: "up"},
@@ -57,10 +58,17 @@ func upstream(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/panic-response" {
 		w.Header().Set("X-Panic", "1")
 	}
+	_, _ = io.Copy(io.Discard, r.Body) // trailers come behind the body
+	for name, values := range r.Trailer {
+		if len(values) > 0 { // else it was announced, but did not come
+			w.Header().Add("X-Saw-Trailers", name)
+		}
+	}
 	_, _ = io.WriteString(w, "up") // a client that went away is its own business
 }
 
-// toyRequest has what the toy looks at: a key twice, and a header that only a filter may set.
+// toyRequest has what the toy looks at: a key twice, and a header that only a filter may set; in a
+// path of its own as a trailer, too.
 func toyRequest(base, path string) *http.Request {
 	r, err := http.NewRequest(http.MethodGet, base+path, nil)
 	if err != nil {
@@ -68,6 +76,10 @@ func toyRequest(base, path string) *http.Request {
 	}
 	r.Header["X-Api-Key"] = []string{"a", "b"}
 	r.Header.Set("X-Partner-Id", "evil")
+	if path == "/trailers" {
+		r.Method, r.Body = http.MethodPost, io.NopCloser(strings.NewReader("body"))
+		r.Trailer = http.Header{"X-Partner-Id": {"evil"}, "X-Other": {"1"}}
+	}
 	return r
 }
 

@@ -119,7 +119,7 @@ func (s *stream) OnHttpRequestHeaders(int, bool) types.Action {
 	case "/large":
 		large(func() {})
 	case "/large-gc":
-		large(runtime.GC)
+		large(runtime.GC) // needs a host whose poll_oneoff succeeds
 	case "/state":
 		reply(200, s.state())
 	default:
