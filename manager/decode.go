@@ -23,6 +23,9 @@ func (d *decoder) value(n *node, v reflect.Value, path string) {
 	if d.lines != nil {
 		d.lines[path] = n.line
 	}
+	if n.kind == wrongNode {
+		return
+	}
 	if n.kind == nullNode {
 		d.add(n.line, path, "has no value; give it one or leave the field out")
 		return
@@ -61,8 +64,8 @@ func (d *decoder) byKind(n *node, v reflect.Value, path string) {
 
 // is notes a problem where n is of another kind.
 func (d *decoder) is(n *node, kind nodeKind, path string) bool {
-	if n.kind == kind {
-		return true
+	if n.kind == kind || n.kind == wrongNode {
+		return n.kind == kind
 	}
 	d.addf(n.line, path, "must be %s, not %s", kind, n.kind)
 	return false

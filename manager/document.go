@@ -36,6 +36,7 @@ func ReadDocuments(file string, data []byte, open func(path string) ([]byte, err
 	default:
 		documents = readDocuments(file, string(data), open, &p)
 	}
+	sortFields(p.fields)
 	if err := p.err(file); err != nil {
 		return nil, err
 	}
@@ -197,6 +198,7 @@ func Locate(err error, documents []Document) error {
 		}
 		located.Fields[i] = f
 	}
+	sortFields(located.Fields)
 	return &located
 }
 

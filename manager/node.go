@@ -1,8 +1,10 @@
 package manager
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -24,11 +26,12 @@ const (
 	stringNode
 	sequenceNode
 	mappingNode
+	wrongNode // a problem that is reported already
 )
 
 // String names the kind as the author of a document would.
 func (k nodeKind) String() string {
-	return [...]string{"nothing", "true or false", "a whole number", "a number", "text", "a list", "a mapping"}[k]
+	return [...]string{"nothing", "true or false", "a whole number", "a number", "text", "a list", "a mapping", "nothing"}[k]
 }
 
 // node is one value of a YAML or JSON document with its place. Nodes form a
@@ -61,10 +64,10 @@ func (n *node) get(key string) *node {
 // beyond limit bytes, since aliases can multiply what they name.
 func (n *node) appendJSON(b []byte, limit int) ([]byte, error) {
 	if len(b) > limit {
-		return nil, fmt.Errorf("is larger than %d bytes", limit)
+		return nil, fmt.Errorf("has more than %d MB", limit>>20)
 	}
 	switch n.kind {
-	case nullNode:
+	case nullNode, wrongNode:
 		return append(b, "null"...), nil
 	case boolNode:
 		return append(b, n.text...), nil
@@ -125,6 +128,16 @@ func (p *problems) add(line int, path, message string) {
 // addf is add with a format.
 func (p *problems) addf(line int, path, format string, args ...any) {
 	p.add(line, path, fmt.Sprintf(format, args...))
+}
+
+// sortFields puts fields in the order of their places; those without a place come last.
+func sortFields(fields []Field) {
+	slices.SortStableFunc(fields, func(a, b Field) int {
+		if (a.File == "") != (b.File == "") {
+			return cmp.Compare(len(b.File), len(a.File))
+		}
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+	})
 }
 
 // err is nil where nothing was wrong, else an *Error of CodeInvalid with all fields.

@@ -119,7 +119,7 @@ type ProductEnvironment struct {
 
 // Operation is one method and path template of a product.
 type Operation struct {
-	ID          string // operationId, or "METHOD path" where the document has none
+	ID          string // operationId, or "METHOD path", as the document writes the path, where it has none
 	Method      string // upper case
 	Path        string // template with the product's base path: /payments/{id}
 	Summary     string

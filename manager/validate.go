@@ -155,7 +155,7 @@ func checkName(r Resource, p *problems) {
 	case ref.Kind.owned():
 		checkLabel(ref.Partner, "metadata.partner", p)
 	case r.Meta().Partner != "":
-		p.addf(0, "metadata.partner", "a %s belongs to no partner; leave it out", ref.Kind)
+		p.addf(0, "metadata.partner", "resources of the kind %s belong to no partner; leave it out", ref.Kind)
 	}
 }
 

@@ -40,17 +40,21 @@ func (c *policyCheck) changes(changes []Change) {
 	}
 	for _, name := range names(c.state.partners) {
 		if p := c.state.partners[name]; touched.partners[name] || touched.uses(p) {
-			c.partner(p)
+			c.partner(p, touched.subscriptions)
 		}
 	}
 	c.resource = ""
 }
 
 // touched is what changes can have broken something about.
-type touched struct{ products, plans, partners map[string]bool }
+type touched struct {
+	products, plans map[string]bool
+	partners        map[string]bool // whose subscriptions changed
+	subscriptions   map[Ref]bool
+}
 
 func touchedBy(changes []Change) touched {
-	var t touched
+	t := touched{subscriptions: map[Ref]bool{}}
 	note := func(set *map[string]bool, name string) {
 		if *set == nil {
 			*set = map[string]bool{}
@@ -65,6 +69,7 @@ func touchedBy(changes []Change) touched {
 			note(&t.plans, c.Ref.Name)
 		case KindSubscription:
 			note(&t.partners, c.Ref.Partner)
+			t.subscriptions[c.Ref] = true
 		}
 	}
 	return t
@@ -173,7 +178,8 @@ func (c *policyCheck) allOperations() map[string]bool {
 }
 
 // partner checks the subscriptions of one partner, each and against the others.
-func (c *policyCheck) partner(p *partnerState) {
+// Of two that disagree one that changed is reported.
+func (c *policyCheck) partner(p *partnerState, changed map[Ref]bool) {
 	list := make([]*Subscription, 0, len(p.subscriptions))
 	for _, name := range names(p.subscriptions) {
 		s := p.subscriptions[name]
@@ -183,6 +189,7 @@ func (c *policyCheck) partner(p *partnerState) {
 			list = append(list, s)
 		}
 	}
+	slices.SortStableFunc(list, func(a, b *Subscription) int { return cmp.Compare(order(changed[a.Ref()]), order(changed[b.Ref()])) })
 	for i, later := range list {
 		for _, earlier := range list[:i] {
 			if earlier.Spec.Environment == later.Spec.Environment {

@@ -140,8 +140,7 @@ func (r *yamlReader) value(from ast.Node, depth int) *node {
 	}
 	n := &node{line: r.line(from.GetToken())}
 	if depth > maxDocumentDepth {
-		r.problems.addf(n.line, "", "nested deeper than %d; flatten it", maxDocumentDepth)
-		return n
+		return r.wrong(n, "nested deeper than %d; flatten it", maxDocumentDepth)
 	}
 	switch v := from.(type) {
 	case *ast.MappingNode:
@@ -163,7 +162,7 @@ func (r *yamlReader) value(from ast.Node, depth int) *node {
 	case *ast.AliasNode:
 		return r.alias(v, n)
 	case *ast.TagNode:
-		r.problems.addf(n.line, "", "the tag %s is not supported; leave it out", v.Start.Value)
+		return r.wrong(n, "the tag %s is not supported; leave it out", v.Start.Value)
 	default:
 		r.scalar(n, from)
 	}
@@ -175,7 +174,13 @@ func (r *yamlReader) alias(v *ast.AliasNode, n *node) *node {
 	if known := r.anchors[name]; known != nil {
 		return known
 	}
-	r.problems.addf(n.line, "", "the alias *%s names no anchor before it; define &%s first", name, name)
+	return r.wrong(n, "the alias *%s names no anchor before it; define &%s first", name, name)
+}
+
+// wrong reports n, and marks it so that nothing more is said about it.
+func (r *yamlReader) wrong(n *node, format string, args ...any) *node {
+	n.kind = wrongNode
+	r.problems.addf(n.line, "", format, args...)
 	return n
 }
 
@@ -225,6 +230,6 @@ func (r *yamlReader) scalar(n *node, from ast.Node) {
 		n.kind, n.text = boolNode, fmt.Sprint(v.Value)
 	case *ast.NullNode:
 	default:
-		r.problems.addf(n.line, "", "%s is not supported here; write a mapping, a list or a value", from.Type())
+		r.wrong(n, "%s is not supported here; write a mapping, a list or a value", from.Type())
 	}
 }
