@@ -152,6 +152,14 @@ func (e *Exchange) finish() {
 	e.notify()
 }
 
+// closeBody closes the request's body, as http.Client does. net/http's server
+// does it for requests that it serves.
+func (e *Exchange) closeBody() {
+	if e.request.Body != nil && !e.streaming {
+		_ = e.request.Body.Close() // nobody is left to tell
+	}
+}
+
 // backlog is how many bytes wait for a slow client.
 func (e *Exchange) backlog() int {
 	if !e.streaming {

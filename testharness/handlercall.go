@@ -46,8 +46,12 @@ func (c *handlerCall) start(running *sync.WaitGroup, longPoll bool) {
 	})
 }
 
-// stop breaks off a handler whose answer nobody wants any more.
+// stop breaks off a handler whose answer nobody wants any more. It may come
+// before start.
 func (c *handlerCall) stop() {
+	if c.hold == nil {
+		return
+	}
 	c.cancel()
 	c.body.fail(context.Canceled)
 	c.hold.release()

@@ -87,8 +87,13 @@ func (c *httpCall) begin(handler http.Handler, request *http.Request, body []byt
 		c.root.calls = map[uint32]*httpCall{}
 	}
 	c.root.calls[c.token] = c
-	c.handlerCall.start(&p.handlers, p.config.longPoll != nil && p.config.longPoll(request))
-	c.body.write(body, true)
+	// Not at once: a canary that is thrown away must not have called anybody.
+	v.thread.loop.post(func() {
+		if c.root.calls[c.token] == c {
+			c.handlerCall.start(&p.handlers, p.isLongPoll(request))
+			c.body.write(body, true)
+		}
+	})
 	if timeout > 0 {
 		c.noTimeout = p.clock.afterFunc(milliseconds(timeout), func() { v.thread.loop.post(c.timedOut) })
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
@@ -30,7 +31,8 @@ type Module struct {
 type CompileOption func(*compileOptions)
 
 type compileOptions struct {
-	cacheDir string
+	cacheDir  string
+	abiMarker string
 }
 
 // WithCacheDir keeps compiled code in a directory, so that later processes
@@ -39,6 +41,14 @@ type compileOptions struct {
 // while no module uses it.
 func WithCacheDir(dir string) CompileOption {
 	return func(o *compileOptions) { o.cacheDir = dir }
+}
+
+// WithABIMarker accepts a module that exports another marker instead of
+// proxy_abi_version_0_2_0 or proxy_abi_version_0_2_1. Forks of Envoy have
+// variants of the ABI with markers of their own, which Envoy refuses; such a
+// module runs here as long as it imports nothing that ABI 0.2.1 does not have.
+func WithABIMarker(export string) CompileOption {
+	return func(o *compileOptions) { o.abiMarker = export }
 }
 
 // CompileFile compiles the module in a file. See Compile.
@@ -80,7 +90,7 @@ func (m *Module) compile(ctx context.Context, code []byte, o compileOptions) (er
 	if m.compiled, err = m.runtime.CompileModule(ctx, code); err != nil {
 		return fmt.Errorf("compile wasm module: %w", err)
 	}
-	if err = checkExports(m.compiled); err != nil {
+	if err = checkExports(m.compiled, o.abiMarker); err != nil {
 		return err
 	}
 	if err = m.instantiateHost(ctx); err != nil {
@@ -144,15 +154,13 @@ func (m *Module) checkImports() error {
 
 // checkExports finds the ABI version as proxy-wasm-cpp-host does, by the name
 // of an exported marker (src/bytecode_util.cc), and the allocator.
-func checkExports(compiled wazero.CompiledModule) error {
+func checkExports(compiled wazero.CompiledModule, abiMarker string) error {
 	exports := compiled.ExportedFunctions()
 	_, v020 := exports["proxy_abi_version_0_2_0"]
 	_, v021 := exports["proxy_abi_version_0_2_1"]
-	if _, v010 := exports["proxy_abi_version_0_1_0"]; v010 && !v020 && !v021 {
-		return errors.New("the module is built for proxy-wasm ABI 0.1.0; this host runs 0.2.0 and 0.2.1: build it with a newer SDK")
-	}
-	if !v020 && !v021 {
-		return errors.New("the module exports no proxy_abi_version_0_2_0 or proxy_abi_version_0_2_1: it is no proxy-wasm filter, or was built as a command instead of a reactor (with Go: -buildmode=c-shared)")
+	_, other := exports[abiMarker]
+	if !v020 && !v021 && !other {
+		return unknownABI(exports)
 	}
 	_, malloc := exports["malloc"]
 	_, allocate := exports["proxy_on_memory_allocate"]
@@ -160,4 +168,14 @@ func checkExports(compiled wazero.CompiledModule) error {
 		return errors.New("the module exports neither malloc nor proxy_on_memory_allocate")
 	}
 	return checkCallbacks(exports)
+}
+
+// unknownABI says what a module without a known marker seems to be.
+func unknownABI(exports map[string]api.FunctionDefinition) error {
+	for name := range exports {
+		if version, ok := strings.CutPrefix(name, "proxy_abi_version_"); ok {
+			return fmt.Errorf("the module is built for proxy-wasm ABI %s; this host runs 0.2.0 and 0.2.1", strings.ReplaceAll(version, "_", "."))
+		}
+	}
+	return errors.New("the module exports no proxy_abi_version_0_2_0 or proxy_abi_version_0_2_1: it is no proxy-wasm filter, or was built as a command instead of a reactor (with Go: -buildmode=c-shared)")
 }

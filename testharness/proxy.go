@@ -233,6 +233,10 @@ func exchangeOf(response *http.Response) *Exchange {
 	return e
 }
 
+func (p *Proxy) isLongPoll(r *http.Request) bool {
+	return p.config.longPoll != nil && p.config.longPoll(r)
+}
+
 func protocolOf(r *http.Request) string {
 	if r.Proto == "" {
 		return "HTTP/1.1"

@@ -3,6 +3,7 @@ package testharness
 import (
 	"context"
 	"net/http"
+	"time"
 )
 
 // ServeHTTP serves a request from a real client: it goes through the filters
@@ -31,7 +32,21 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.abandon()
 	}
 	<-e.done
-	<-e.bodyRead
+	e.endBody(w)
+}
+
+// endBody waits until nobody reads the request's body any more, which a
+// handler must leave alone when it returns. Of a client that is still sending
+// it when the response is complete nothing more is read, as in Envoy.
+func (e *Exchange) endBody(w http.ResponseWriter) {
+	select {
+	case <-e.bodyRead:
+		return
+	default:
+	}
+	if http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) == nil {
+		<-e.bodyRead
+	}
 }
 
 // next waits for more of the response. It reports false when there is none.

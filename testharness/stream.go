@@ -362,5 +362,6 @@ func (s *stream) end() {
 		h.context.destroy()
 	}
 	delete(s.thread.streams, s)
+	s.exchange.closeBody()
 	s.exchange.finish()
 }

@@ -38,7 +38,7 @@ func (s *stream) startUpstream(end bool) {
 	if end {
 		r.ContentLength = 0
 	}
-	u.start(&s.proxy.handlers, s.proxy.config.longPoll != nil && s.proxy.config.longPoll(r))
+	u.start(&s.proxy.handlers, s.proxy.isLongPoll(r))
 	s.exchange.pipe.Store(u.body)
 	if end {
 		u.body.write(nil, true)

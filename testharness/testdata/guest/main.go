@@ -117,6 +117,10 @@ func run(id uint32, callback string, numbers ...uint32) uint32 {
 				return result
 			}
 			g.take()
+		case "effective": // go on only if the remembered stream is still there
+			if proxySetEffectiveContext(contexts[c.root].waiting) != 0 {
+				return result
+			}
 		case "trace":
 			text := callback
 			for _, n := range numbers {
@@ -190,8 +194,8 @@ func obey(c *context, line string, words []string) {
 	case "set-property":
 		done(line, proxySetProperty(ptr(arg(1)), size(arg(1)), ptr(rest(2)), size(rest(2))))
 	case "reply":
-		headers := makePairs(strings.Split(arg(3), ","))
-		done(line, proxySendLocalResponse(number(arg(1)), ptr(arg(2)), size(arg(2)), ptr(rest(4)), size(rest(4)), ptr(headers), size(headers), -1))
+		headers, details := makePairs(strings.Split(arg(3), ",")), strings.ReplaceAll(arg(2), "+", " ")
+		done(line, proxySendLocalResponse(number(arg(1)), ptr(details), size(details), ptr(rest(4)), size(rest(4)), ptr(headers), size(headers), -1))
 	case "continue":
 		done(line, proxyContinueStream(number(arg(1))))
 	case "close":
@@ -209,8 +213,6 @@ func obey(c *context, line string, words []string) {
 		}
 	case "wait": // remember the stream for later callbacks of the root context
 		contexts[c.root].waiting = c.id
-	case "effective":
-		done(line, proxySetEffectiveContext(contexts[c.root].waiting))
 	case "status":
 		var code uint32
 		s := proxyGetStatus(address(&code), address(&g.ptr), address(&g.size))

@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/binary"
+	"os"
 	"strings"
 	"unsafe"
 )
@@ -71,6 +72,8 @@ func misbehave(line string, words []string) {
 		var p *int
 		p = (*int)(out)
 		*p = 1
+	case "exit":
+		os.Exit(3)
 	case "hog":
 		for {
 			sink = append(sink, make([]byte, 64<<20)...)
