@@ -87,8 +87,9 @@ func invalid(path, message string) error {
 }
 
 // Put creates or replaces one resource. expected is AnyRevision, MustNotExist,
-// or the Metadata.Revision that must be stored; else CodeStale. A resource that
-// a file owns is changed in the file: CodeConflict.
+// or the Metadata.Revision that must be stored; else CodeStale. What a file owns
+// stays the file's: operators can change it at once, such as suspend a partner,
+// until the file is applied again; for the portal it is CodeConflict.
 func (s *Service) Put(ctx context.Context, actor Actor, r Resource, expected int64) (stored Resource, action Action, err error) {
 	ref := r.Ref()
 	if err := s.authorizeWrite(ctx, actor, ref); err != nil {
@@ -107,6 +108,9 @@ func (s *Service) Put(ctx context.Context, actor Actor, r Resource, expected int
 		stored.Meta().ManagedBy = actor.Owner
 		action = ActionCreated
 		if there := before.get(ref); there != nil {
+			if there.Meta().ManagedBy == OwnerFile {
+				stored.Meta().ManagedBy = OwnerFile
+			}
 			action = ActionUpdated
 			if sameSpec(there, stored) {
 				stored, action = there, ActionUnchanged
@@ -135,7 +139,7 @@ func writable(before *state, ref Ref, actor Actor, expected int64) error {
 		return &Error{Code: CodeStale, Message: fmt.Sprintf("%s does not exist, so it has no revision %d; it may have been deleted", ref, expected)}
 	case expected > 0 && revision != expected:
 		return &Error{Code: CodeStale, Message: fmt.Sprintf("%s has been changed since revision %d; it is at %d now. Read it again and repeat the change", ref, expected, revision)}
-	case there != nil && there.Meta().ManagedBy == OwnerFile && actor.Owner != OwnerFile:
+	case there != nil && there.Meta().ManagedBy == OwnerFile && actor.Owner == OwnerPortal:
 		return &Error{Code: CodeConflict, Reason: ReasonFileOwned, Message: fmt.Sprintf("%s is managed by a file; change the file and apply it", ref)}
 	}
 	return nil

@@ -46,10 +46,15 @@ func refOf(c *gin.Context, kind manager.Kind) manager.Ref {
 	return manager.Ref{Kind: kind, Partner: c.Param("partner"), Name: c.Param("name")}
 }
 
-// listAnswer is the form of every list that has pages.
+// listAnswer is the form of every list that is answered whole.
 type listAnswer[T any] struct {
+	Items []T `json:"items"`
+}
+
+// pageAnswer is the form of every list that has pages.
+type pageAnswer[T any] struct {
 	Items      []T    `json:"items"`
-	NextCursor string `json:"next_cursor,omitempty"`
+	NextCursor string `json:"next_cursor"` // empty on the last page
 }
 
 func (a *api) list(kind manager.Kind) func(*gin.Context) error {
@@ -67,7 +72,7 @@ func (a *api) list(kind manager.Kind) func(*gin.Context) error {
 		if err != nil {
 			return err
 		}
-		answer := listAnswer[json.RawMessage]{Items: []json.RawMessage{}, NextCursor: page.Next}
+		answer := pageAnswer[json.RawMessage]{Items: []json.RawMessage{}, NextCursor: page.Next}
 		for _, r := range page.Items {
 			body, err := manager.MarshalResource(r)
 			if err != nil {

@@ -112,7 +112,7 @@ func (a *api) requests(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	answer := listAnswer[requestAnswer]{Items: []requestAnswer{}, NextCursor: page.Next}
+	answer := pageAnswer[requestAnswer]{Items: []requestAnswer{}, NextCursor: page.Next}
 	for _, r := range page.Items {
 		answer.Items = append(answer.Items, requestAnswer{
 			Time: r.Time, RequestID: r.RequestID, Partner: r.Key.Partner, Application: r.Key.Application,
