@@ -271,6 +271,29 @@ func TestPropertiesAndMetrics(t *testing.T) {
 	}
 }
 
+func TestWhatIsLargerThanMaxBlockIsAnError(t *testing.T) {
+	p := &scripted{}
+	h, call := newVM(p)
+	h.buffers[uint32(callResponseBody)] = make([]byte, MaxBlock+1)
+	p.tick = func() {
+		if _, err := GetHttpCallResponseBody(0, MaxBlock+1); !errors.Is(err, ErrInvalidMemory) {
+			t.Errorf("a body that is too large: %v", err)
+		}
+		body, err := GetHttpCallResponseBody(0, MaxBlock)
+		check(t, err)
+		if len(body) != MaxBlock {
+			t.Errorf("got %d bytes", len(body))
+		}
+		if _, err := GetHttpCallResponseBody(-1, 1); !errors.Is(err, ErrBadArgument) {
+			t.Errorf("a negative start: %v", err)
+		}
+	}
+	call.OnTick(1)
+	if Panics() != 0 {
+		t.Error(h.logs)
+	}
+}
+
 func TestStatusesBecomeErrors(t *testing.T) {
 	for status, want := range map[Status]error{
 		StatusOK: nil, StatusNotFound: ErrNotFound, StatusBadArgument: ErrBadArgument, StatusEmpty: ErrEmpty,
