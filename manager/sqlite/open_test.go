@@ -277,12 +277,22 @@ func TestPlans(t *testing.T) {
 			t.Errorf("requests, %s:\n%swant %s and no sorting", test.name, plan, test.wanted)
 		}
 	}
-	query, args, err := sumQuery(manager.UsageQuery{Match: manager.UsageKey{Partner: "a"}, From: time.Unix(1, 0), To: time.Unix(9, 0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if plan := planOf(t, s, query, args); !strings.Contains(plan, "SEARCH usage USING PRIMARY KEY (day=? AND key=? AND minute>? AND minute<?)") {
-		t.Errorf("usage of a partner:\n%s", plan)
+	for name, test := range map[string]struct {
+		q      manager.UsageQuery
+		wanted string
+	}{
+		"of a partner": {manager.UsageQuery{Match: manager.UsageKey{Partner: "a"}, From: time.Unix(1, 0)},
+			"SEARCH usage USING PRIMARY KEY (day=? AND key=? AND minute>? AND minute<?)\n"},
+		"of everybody": {manager.UsageQuery{GroupBy: []manager.UsageDimension{manager.ByDay, manager.ByPartner}},
+			"SEARCH usage USING PRIMARY KEY (day>? AND day<?)\nSCAN summed\n"},
+	} {
+		query, args, err := sumQuery(test.q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plan := planOf(t, s, query, args); !strings.Contains(plan, test.wanted) {
+			t.Errorf("usage %s:\n%swant %s", name, plan, test.wanted)
+		}
 	}
 }
 

@@ -143,20 +143,21 @@ func (s *Store) UsageSums(ctx context.Context, q manager.UsageQuery) ([]manager.
 	return sums, err
 }
 
-// sumQuery sums by the keys' numbers and the shortest bucket first, and joins
-// the few rows that remain with their words.
+// sumQuery sums by day, key and the shortest bucket first, which is the order
+// of the rows, and joins the few sums that remain with their words.
 func sumQuery(q manager.UsageQuery) (string, []any, error) {
 	columns, length, err := groupColumns(q.GroupBy)
 	if err != nil {
 		return "", nil, err
 	}
+	bucket, group := shortestBucket(length)
 	conditions, args := usageConditions(q)
 	query := fmt.Sprintf(`
 SELECT %s sum(summed.requests) FROM (
     SELECT key, %s AS bucket, sum(requests) AS requests FROM usage
-    WHERE %s GROUP BY 1, 2
+    WHERE %s GROUP BY day, key%s
 ) AS summed CROSS JOIN usage_key ON usage_key.id = summed.key`,
-		strings.Join(append(columns, ""), ", "), bucketOf("minute", length), strings.Join(conditions, " AND "))
+		strings.Join(append(columns, ""), ", "), bucket, strings.Join(conditions, " AND "), group)
 	if len(columns) == 0 {
 		return query + " HAVING count(*) > 0", args, nil
 	}
@@ -199,14 +200,24 @@ func usageConditions(q manager.UsageQuery) (conditions []string, args []any) {
 	return conditions, args
 }
 
-// groupColumns are the columns of the groups, and the length of the shortest time bucket among them.
+// shortestBucket is the first minute of the bucket of that length that a row
+// belongs to, and what it adds to the grouping by day and key. Days add
+// nothing: so those sums need no sorting, however many rows they are of.
+func shortestBucket(length int64) (minute, group string) {
+	if length == minutesOfDay {
+		return fmt.Sprintf("day * %d", minutesOfDay), ""
+	}
+	return bucketOf("minute", length), ", 2"
+}
+
+// groupColumns are the columns of the groups, and the length of the shortest
+// time bucket among them: a day's where there is none.
 func groupColumns(by []manager.UsageDimension) (columns []string, length int64, err error) {
+	length = minutesOfDay
 	for _, dimension := range by {
 		if minutes, ok := bucketMinutes[dimension]; ok {
 			columns = append(columns, bucketOf("summed.bucket", minutes))
-			if length == 0 || minutes < length {
-				length = minutes
-			}
+			length = min(length, minutes)
 			continue
 		}
 		switch dimension {
@@ -227,11 +238,8 @@ func unknownDimension(dimension manager.UsageDimension) error {
 	}
 }
 
-// bucketOf is the first minute of the bucket of that length; 0 is one bucket for all.
+// bucketOf is the first minute of the bucket of that length.
 func bucketOf(minute string, length int64) string {
-	if length == 0 {
-		return "0"
-	}
 	return fmt.Sprintf("%s - %s %% %d", minute, minute, length)
 }
 
