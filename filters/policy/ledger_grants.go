@@ -67,14 +67,14 @@ func (e entry) applyRate(g *Grant, now int64) {
 	e.set(entryLevel, min(kept+max(g.Level, 0), max(g.Burst, 0)))
 }
 
-// scale is level × to ÷ from, rounded down; level is at most from.
-func scale(level, to, from int64) int64 {
-	if level <= 0 || to <= 0 || level > from {
+// scale is part × to ÷ from, rounded down; part is at most from.
+func scale(part, to, from int64) int64 {
+	if part <= 0 || to <= 0 || part > from {
 		return 0
 	}
-	high, low := bits.Mul64(uint64(level), uint64(to))
-	part, _ := bits.Div64(high, low, uint64(from))
-	return int64(part)
+	high, low := bits.Mul64(uint64(part), uint64(to))
+	scaled, _ := bits.Div64(high, low, uint64(from))
+	return int64(scaled)
 }
 
 func (e entry) applyQuota(g *Grant, now int64, policyVersion uint64) {
@@ -100,6 +100,9 @@ func (e entry) applyQuota(g *Grant, now int64, policyVersion uint64) {
 // changed says whether the ledger has to be written back.
 func (l Ledger) Report(reports []Report, now int64) (_ []Report, changed bool) {
 	for e, rest := l.entries().next(); e != nil; e, rest = rest.next() {
+		if e.kind() == kindShare {
+			continue
+		}
 		spent := e.get(entryTotal) - e.get(entryTold)
 		r := Report{ID: e.id(), Epoch: uint64(e.get(entryEpoch)), Given: e.get(entryGiven), Demand: uint64(max(spent, 0)), Spent: uint64(max(spent, 0))}
 		switch kind := e.kind(); {

@@ -39,6 +39,7 @@ func (s *Snapshot) Limits(d *Decision, now int64, buckets []Bucket) ([]Bucket, b
 //	partner/subscription/limit/kind              scope subscription
 //	partner/subscription@application/limit/kind  scope application
 //	partner/*environment/limit/kind              scope partner
+//	*product/*environment/limit/kind             a product's capacity
 //
 // The key is the hash of the id, computed without putting it together.
 func bucketKey(d *Decision, subscription string, l *Limit) uint64 {
@@ -74,10 +75,11 @@ func BucketKey(id string) uint64 { return hashSeed.string(id).sum() }
 
 // BucketID is a bucket's id, taken apart.
 type BucketID struct {
-	Partner      string
-	Subscription string // empty for scope partner
+	Partner      string // empty for a capacity
+	Product      string // of a capacity only
+	Subscription string // empty for scope partner and for a capacity
 	Application  string // scope application only
-	Environment  string // scope partner only
+	Environment  string // scope partner and capacity only
 	Limit        string
 	Kind         LimitKind
 }
@@ -103,6 +105,12 @@ func ParseBucketID(id string) (b BucketID, ok bool) {
 	}
 	if b.Subscription[0] == '*' {
 		b.Environment, b.Subscription = b.Subscription[1:], ""
+	}
+	if b.Partner[0] == '*' {
+		b.Product, b.Partner = b.Partner[1:], ""
+		return b, b.Product != "" && b.Environment != "" && b.Kind.Rate()
+	}
+	if b.Subscription == "" {
 		return b, b.Environment != ""
 	}
 	for i := 0; i < len(b.Subscription); i++ {
