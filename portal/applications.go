@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sort"
 	"strings"
 
 	"github.com/partnergate/partnergate/manager"
@@ -53,6 +54,7 @@ func (s *server) applications(v *visit) error {
 	if err != nil {
 		return err
 	}
+	sort.SliceStable(keys, func(i, j int) bool { return keys[i].Metadata.CreatedAt.After(keys[j].Metadata.CreatedAt) })
 	view := applicationsView{Frame: v.frame("Applications", "applications", e)}
 	for _, application := range list {
 		view.Applications = append(view.Applications, v.applicationCard(application, keys, e))

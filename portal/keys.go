@@ -162,7 +162,7 @@ func (v *visit) showKey(application applicationCard, key *manager.NewKey, rotate
 	return v.render(view)
 }
 
-// tryLine is a curl line for the first product that the partner can call.
+// tryLine is a curl line for what is easiest to try of all that the partner can call.
 func (v *visit) tryLine(environment string) (string, error) {
 	catalog, err := v.service.Catalog(v.ctx(), v.name(), environment)
 	if err != nil {
@@ -172,12 +172,13 @@ func (v *visit) tryLine(environment string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	var groups []operationGroup
 	for _, p := range catalog.Products {
-		if line := firstCurl(groupsOf(p, where.Spec.Gateway)); line != "" {
-			return line, nil
+		if p.Product.Spec.Lifecycle != manager.LifecycleDeprecated || len(catalog.Products) == 1 {
+			groups = append(groups, groupsOf(p, where.Spec.Gateway)...)
 		}
 	}
-	return "", nil
+	return firstCurl(groups), nil
 }
 
 // key is the application's key that the address names, with its environment as the page's.

@@ -106,5 +106,5 @@ func (v *visit) render(view any) error {
 }
 
 func functions(a *assets) template.FuncMap {
-	return template.FuncMap{"asset": a.url, "icon": icon, "number": number, "path": pathParts, "paragraphs": paragraphs}
+	return template.FuncMap{"asset": a.url, "icon": icon, "number": number, "path": pathParts, "paragraphs": paragraphs, "spans": spans}
 }

@@ -162,24 +162,31 @@ func tagOf(o manager.CatalogOperation) string {
 	return o.Detail.Tags[0]
 }
 
-// firstCurl is the line of the easiest operation to try: a GET without parameters, else a GET, else any.
+// firstCurl is the line of the easiest operation to try; empty where none can be called.
 func firstCurl(groups []operationGroup) string {
 	best, line := 0, ""
 	for _, group := range groups {
 		for _, o := range group.Operations {
-			ease := 1
-			if o.Method == "GET" {
-				ease = 2
-				if !strings.Contains(o.Path, "{") {
-					ease = 3
-				}
-			}
-			if o.Callable && ease > best {
+			if ease := o.ease(); ease > best {
 				best, line = ease, o.Curl
 			}
 		}
 	}
 	return line
+}
+
+// ease is how easily an operation is tried: a GET without parameters before a
+// GET, that before anything else, and 0 for what cannot be called.
+func (o operationView) ease() int {
+	switch {
+	case !o.Callable:
+		return 0
+	case o.Deprecated || o.Method != "GET":
+		return 1
+	case strings.Contains(o.Path, "{"):
+		return 2
+	}
+	return 3
 }
 
 func limitsOf(p manager.CatalogProduct, uses []manager.LimitUse, v *visit) []limitView {

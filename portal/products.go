@@ -1,6 +1,8 @@
 package portal
 
 import (
+	"sort"
+
 	"github.com/partnergate/partnergate/manager"
 )
 
@@ -53,6 +55,9 @@ func (s *server) products(v *visit) error {
 	}
 	view := productsView{Frame: v.frame("Products", "products", e), Environment: e.current}
 	var callable int64
+	sort.SliceStable(catalog.Products, func(i, j int) bool { // what can be called stands first
+		return catalog.Products[i].State == manager.CatalogActive && catalog.Products[j].State != manager.CatalogActive
+	})
 	for _, p := range catalog.Products {
 		callable += int64(len(p.Operations))
 		view.Products = append(view.Products, cardOf(p, e.name()))

@@ -148,6 +148,27 @@ func paragraphs(text string) []string {
 	return list
 }
 
+// textSpan is a piece of a paragraph.
+type textSpan struct {
+	Text string
+	Code bool
+}
+
+// spans finds what a paragraph's Markdown marks as code; all else stays as it is written.
+func spans(paragraph string) []textSpan {
+	pieces := strings.Split(paragraph, "`")
+	if len(pieces)%2 == 0 { // a mark without its pair
+		return []textSpan{{Text: paragraph}}
+	}
+	var list []textSpan
+	for i, piece := range pieces {
+		if piece != "" {
+			list = append(list, textSpan{piece, i%2 == 1})
+		}
+	}
+	return list
+}
+
 // percent is part of whole from 0 to 100, never 0 or 100 for what is not quite.
 func percent(part, whole int64) int {
 	switch {

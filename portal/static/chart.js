@@ -32,7 +32,7 @@
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
       scales: { x: { time: false, range: [-0.6, rows.length - 0.4] }, y: { range: (u, low, high) => [0, Math.max(high * 1.08, 4)] } },
       axes: [
-        { ...axis, grid: { show: false }, space: 92, incrs: [1, 2, 3, 4, 6, 7, 12, 14], values: (u, at) => at.map((i) => labels[i] ?? "") },
+        { ...axis, grid: { show: false }, size: 32, space: 92, incrs: [1, 2, 3, 4, 6, 7, 12, 14], values: (u, at) => at.map((i) => labels[i] ?? "") },
         { ...axis, size: 56, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 5e6, 1e7], values: (u, at) => at.map((n) => n.toLocaleString("en")) },
       ],
       series: [{}, { fill: bad, width: 0, paths: bars, points: { show: false } }, { fill: good, width: 0, paths: bars, points: { show: false } }],

@@ -68,7 +68,7 @@
   });
 
   document.addEventListener("submit", (event) => {
-    if (event.target.matches(".theme") && event.submitter) {
+    if (event.target.matches("[data-themes]") && event.submitter) {
       event.preventDefault();
       chooseTheme(event.submitter);
     }

@@ -1,0 +1,185 @@
+package portal
+
+import (
+	"flag"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// screenshots is where to leave pictures of every page, to look at.
+var screenshots = flag.String("screenshots", "", "a folder to write pictures of every page to")
+
+// size is a screen, in CSS pixels.
+type size struct {
+	name          string
+	width, height int64
+}
+
+var (
+	wide   = size{"wide", 1280, 860}
+	phone  = size{"phone", 390, 844}
+	narrow = size{"narrow", 360, 740}
+)
+
+func (b *tab) resize(s size) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(s.width, s.height))
+}
+
+func (b *tab) prefer(theme string) {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}},
+	})
+	must(b.t, err)
+}
+
+// look is one page as a member meets it.
+type look struct {
+	name, path string
+	before     string // what to do on it first, in JavaScript
+}
+
+// looks are all pages, with the states of them that look different.
+func looks(key string) []look {
+	return []look{
+		{"products", "/products", ""},
+		{"products-production", "/products?environment=production", ""},
+		{"product", "/products/payments", "document.querySelector('.operation').open = true"},
+		{"product-suspended", "/products/identity", ""},
+		{"product-elsewhere", "/products/ledger?environment=production", ""},
+		{"applications", "/applications", "document.querySelectorAll('.fold').forEach((d) => { d.open = true })"},
+		{"application-new", "/applications/new", ""},
+		{"key-new", "/applications/checkout/keys/new?environment=production", ""},
+		{"key-rotate", "/applications/checkout/keys/" + key + "/rotate", ""},
+		{"key-revoke", "/applications/checkout/keys/" + key + "/revoke", ""},
+		{"usage", "/usage?range=7d", ""},
+		{"usage-day", "/usage?environment=sandbox", ""},
+		{"usage-month", "/usage?range=30d&environment=production", "document.querySelector('[data-chart-table]').open = true"},
+		{"requests", "/requests", "document.querySelectorAll('.log details')[3].open = true"},
+		{"requests-none", "/requests?request_id=nothing", ""},
+		{"usage-empty", "/usage?product=ledger", ""},
+		{"menu", "/products", "document.querySelector('.account').open = true"},
+		{"not-found", "/nowhere", ""},
+		{"error-index", "/docs/errors", ""},
+		{"error-doc", "/docs/errors/limit_exceeded", ""},
+	}
+}
+
+// TestLooks walks over every page in both themes and three sizes: nothing may
+// be wider than the screen, nothing serious may be wrong for people with
+// assistive technology, and the browser may complain about nothing.
+func TestLooks(t *testing.T) {
+	e := newEstate(t)
+	key := e.lived()
+	b := newTab(t, e.server.URL)
+	axe := axeSource(t)
+	b.prefer("light")
+	b.open("/login")
+	b.inspect(look{name: "login", path: "/login"}, axe)
+	b.login(acmeAdmin)
+	for _, l := range looks(key) {
+		b.inspect(l, axe)
+	}
+	b.showKey()
+	b.examine("key-shown", axe)
+}
+
+// lived gives acme keys in every state and traffic; it returns the id of a working one.
+func (e *estate) lived() string {
+	e.t.Helper()
+	b := e.loggedIn(acmeAdmin)
+	key := e.key("acme", "checkout", "sandbox")
+	e.key("acme", "checkout", "production")
+	revoked := e.key("acme", "nightly-reconciliation", "sandbox")
+	b.post("/applications/nightly-reconciliation/keys/"+revoked.ID+"/revoke", url.Values{})
+	rotated := e.key("acme", "checkout", "sandbox")
+	b.post("/applications/checkout/keys/"+rotated.ID+"/rotate", url.Values{"overlap": {"24h"}})
+	e.traffic(key)
+	return key.ID
+}
+
+func (b *tab) inspect(l look, axe string) {
+	b.t.Helper()
+	b.open(l.path)
+	if l.before != "" {
+		eval[chromedp.Void](b, l.before)
+	}
+	b.examine(l.name, axe)
+}
+
+func (b *tab) examine(name, axe string) {
+	b.t.Helper()
+	for _, theme := range []string{"light", "dark"} {
+		b.prefer(theme)
+		for _, s := range []size{wide, phone, narrow} {
+			b.resize(s)
+			if over := eval[int](b, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
+				b.t.Errorf("%s is %d pixels wider than a screen of %d", name, over, s.width)
+			}
+			if s != narrow {
+				b.picture(name + "-" + s.name + "-" + theme)
+				b.accessible(name+", "+theme+", "+s.name, axe)
+			}
+		}
+	}
+	b.quiet404(name)
+}
+
+// quiet404 is quiet, but for the browser's own note that a page not found was not found.
+func (b *tab) quiet404(name string) {
+	if name == "not-found" {
+		b.mu.Lock()
+		b.complaints = nil
+		b.mu.Unlock()
+	}
+	b.quiet()
+}
+
+func (b *tab) picture(name string) {
+	b.t.Helper()
+	if *screenshots == "" {
+		return
+	}
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	must(b.t, err)
+	must(b.t, os.WriteFile(filepath.Join(*screenshots, name+".png"), png, 0o644))
+}
+
+// axeSource is axe-core, which `make portal` installs for development.
+func axeSource(t *testing.T) string {
+	t.Helper()
+	source, err := os.ReadFile("node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatal("axe-core is missing: run `make portal`: ", err)
+	}
+	return string(source)
+}
+
+// violation is what axe-core reports.
+type violation struct {
+	ID, Impact, Help string
+	Nodes            []struct{ HTML, FailureSummary string }
+}
+
+func (b *tab) accessible(where, axe string) {
+	b.t.Helper()
+	if !eval[bool](b, "Boolean(window.axe)") {
+		eval[chromedp.Void](b, axe+"; undefined")
+	}
+	for _, v := range eval[[]violation](b, "axe.run().then((r) => r.violations)") {
+		b.t.Errorf("%s: axe-core %s %s: %s\n%+v", where, v.Impact, v.ID, v.Help, v.Nodes)
+	}
+}
+
+// showKey makes a key by hand.
+func (b *tab) showKey() {
+	b.t.Helper()
+	b.open("/applications/checkout/keys/new?environment=sandbox")
+	b.follow("button.primary")
+}
