@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"sync"
 	"time"
 
 	"github.com/partnergate/partnergate/filters/policy"
@@ -75,20 +76,52 @@ func (s *state) lastChange() (last time.Time) {
 		note(&r.Metadata)
 	}
 	for _, p := range s.partners {
-		if p.partner != nil {
-			note(&p.partner.Metadata)
-		}
-		for _, r := range p.applications {
-			note(&r.Metadata)
-		}
-		for _, r := range p.subscriptions {
-			note(&r.Metadata)
-		}
-		for _, r := range p.credentials {
-			note(&r.Metadata)
+		if at := p.digested().changed; at.After(last) {
+			last = at
 		}
 	}
 	return last
+}
+
+// partnerDigest is what compiling takes from one partner, worked out once: a
+// change leaves nearly all partners as they are.
+type partnerDigest struct {
+	once          sync.Once
+	changed       time.Time       // the last of all that the partner owns
+	subscriptions []*Subscription // by name
+	credentials   []policy.SourceCredential
+}
+
+func (p *partnerState) digested() *partnerDigest {
+	p.digest.once.Do(func() { p.digest.fill(p) })
+	return p.digest
+}
+
+func (d *partnerDigest) fill(p *partnerState) {
+	note := func(m *Metadata) {
+		if m.UpdatedAt.After(d.changed) {
+			d.changed = m.UpdatedAt
+		}
+	}
+	if p.partner != nil {
+		note(&p.partner.Metadata)
+	}
+	for _, r := range p.applications {
+		note(&r.Metadata)
+	}
+	for _, name := range names(p.subscriptions) {
+		r := p.subscriptions[name]
+		note(&r.Metadata)
+		d.subscriptions = append(d.subscriptions, r)
+	}
+	for _, id := range names(p.credentials) {
+		c := p.credentials[id]
+		note(&c.Metadata)
+		d.credentials = append(d.credentials, policy.SourceCredential{
+			Kind: policy.APIKey, Digest: c.Digest, ID: id, Partner: c.Metadata.Partner, Application: c.Application,
+			Environment: c.Environment, ExpiresAt: unixMilli(c.ExpiresAt), RevokedAt: unixMilli(c.RevokedAt),
+		})
+	}
 }
 
 func (s *state) sourcePartner(src *policy.Source, p *partnerState, at time.Time) {
@@ -96,21 +129,17 @@ func (s *state) sourcePartner(src *policy.Source, p *partnerState, at time.Time)
 		return
 	}
 	src.Partners = append(src.Partners, policy.SourcePartner{Name: p.partner.Metadata.Name, Suspended: p.partner.Spec.State == StateSuspended})
-	for _, name := range names(p.subscriptions) {
-		r := p.subscriptions[name]
+	digest := p.digested()
+	for _, r := range digest.subscriptions {
 		if inForce := r.Spec.State == StateActive || r.Spec.State == StateSuspended; inForce && callable(s.products[r.Spec.Product]) {
 			src.Grants = append(src.Grants, s.sourceGrant(r))
 		}
 	}
-	for _, id := range names(p.credentials) {
-		c := p.credentials[id]
-		if c.RevokedAt != nil && at.Sub(*c.RevokedAt) > revokedFor {
-			continue
+	forgotten := at.Add(-revokedFor).UnixMilli()
+	for i := range digest.credentials {
+		if c := &digest.credentials[i]; c.RevokedAt == 0 || c.RevokedAt >= forgotten {
+			src.Credentials = append(src.Credentials, *c)
 		}
-		src.Credentials = append(src.Credentials, policy.SourceCredential{
-			Kind: policy.APIKey, Digest: c.Digest, ID: id, Partner: c.Metadata.Partner, Application: c.Application,
-			Environment: c.Environment, ExpiresAt: unixMilli(c.ExpiresAt), RevokedAt: unixMilli(c.RevokedAt),
-		})
 	}
 }
 

@@ -162,6 +162,14 @@ func (s *Service) follow(ctx context.Context) error {
 		return err
 	}
 	defer s.unlock()
+	// Only under the lock do the two belong together: a change of our own is
+	// stored before it is current.
+	if revision, err = s.store.PolicyRevision(ctx); err != nil {
+		return s.unavailable("PolicyRevision", err)
+	}
+	if revision == s.current().revision {
+		return nil
+	}
 	return s.reload(ctx)
 }
 

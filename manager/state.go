@@ -28,6 +28,8 @@ type partnerState struct {
 	applications  map[string]*Application
 	subscriptions map[string]*Subscription
 	credentials   map[string]*Credential
+
+	digest *partnerDigest
 }
 
 // credentialIndex finds credentials by public id. It is divided so that a new
@@ -165,6 +167,7 @@ func (e *stateEditor) partner(name string) *partnerState {
 		if p != nil {
 			fresh = *p
 		}
+		fresh.digest = &partnerDigest{}
 		p = &fresh
 		partners[name] = p
 	}

@@ -38,10 +38,8 @@ func (c *policyCheck) changes(changes []Change) {
 	if !c.partial && (touched.plans != nil || touched.products != nil) {
 		c.planOperations()
 	}
-	for _, name := range names(c.state.partners) {
-		if p := c.state.partners[name]; touched.partners[name] || touched.uses(p) {
-			c.partner(p, touched.subscriptions)
-		}
+	for _, name := range c.touchedPartners(&touched) {
+		c.partner(c.state.partners[name], touched.subscriptions)
 	}
 	c.resource = ""
 }
@@ -75,11 +73,28 @@ func touchedBy(changes []Change) touched {
 	return t
 }
 
+// touchedPartners are those whose subscriptions have to be looked at, in order.
+func (c *policyCheck) touchedPartners(t *touched) []string {
+	var list []string
+	if t.products == nil && t.plans == nil {
+		for name := range t.partners {
+			if c.state.partners[name] != nil {
+				list = append(list, name)
+			}
+		}
+	} else {
+		for name, p := range c.state.partners {
+			if t.partners[name] || t.uses(p) {
+				list = append(list, name)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
 // uses tells whether a subscription of the partner is to a product or plan touched.
 func (t *touched) uses(p *partnerState) bool {
-	if t.products == nil && t.plans == nil {
-		return false
-	}
 	for _, s := range p.subscriptions {
 		if t.products[s.Spec.Product] || t.plans[s.Spec.Plan] {
 			return true
