@@ -1,0 +1,203 @@
+package edge
+
+import (
+	"math/rand/v2"
+	"strings"
+
+	"github.com/partnergate/partnergate/filters/proxywasm"
+	"github.com/partnergate/partnergate/filters/wire"
+)
+
+// Tick periods in milliseconds: in calm, while streams wait for a lease, and
+// while a policy is being loaded.
+const (
+	calmTick    = 100
+	waitingTick = 50
+	loadingTick = 10
+)
+
+// Edge is what the plugins of one VM share that have the same manager. One of
+// them, the owner, lends it its ticks and queues.
+type Edge struct {
+	manager   Manager
+	namespace string
+	plugins   []*Plugin // the first is the owner
+	keys      keys
+
+	nonce     [16]byte // of this VM
+	proxy     wire.ProxyID
+	joined    bool // queues are registered, the proxy's id is known
+	firstTick int64
+	period    uint32
+	streams   uint64 // seen by this VM
+
+	wakeQueue   uint32
+	leaderQueue uint32 // 0 until some leader registered it
+
+	election election
+	replica  replica
+	ledgers  ledgers
+	waiting  waiting
+	usage    usage
+	leader   *leader // nil unless this VM leads
+}
+
+// keys are the fixed keys in shared data.
+type keys struct {
+	proxy, leader, state, batch, directory string
+	manifest                               [2]string
+}
+
+// edges are those of this VM.
+var edges []*Edge
+
+// attach finds the edge of the plugin's manager, or makes it. A VM that is new
+// in an old process has a policy at once: it is in shared data.
+func attach(p *Plugin) *Edge {
+	for _, e := range edges {
+		if e.manager == p.config.Manager {
+			e.plugins = append(e.plugins, p)
+			return e
+		}
+	}
+	e := newEdge(p.config.Manager)
+	edges = append(edges, e)
+	e.plugins = append(e.plugins, p)
+	e.replica.refresh(now())
+	for e.replica.loading != nil {
+		e.replica.load(maxLoadAtOnce)
+	}
+	e.setPeriod(calmTick)
+	return e
+}
+
+func newEdge(m Manager) *Edge {
+	e := &Edge{manager: m, namespace: m.namespace()}
+	for i := range 2 {
+		r := rand.Uint64()
+		for j := range 8 {
+			e.nonce[8*i+j] = byte(r >> (8 * j))
+		}
+	}
+	n := e.namespace
+	e.keys = keys{
+		proxy: n + "proxy", leader: n + "leader", state: n + "state", batch: n + "batch", directory: n + "ledgers",
+		manifest: [2]string{n + "manifest/0", n + "manifest/1"},
+	}
+	e.replica.edge, e.waiting.edge, e.usage.edge = e, e, e
+	e.ledgers.prefix = n + "ledger/"
+	return e
+}
+
+// detach takes a plugin out. When it was the owner, the next one is.
+func (e *Edge) detach(p *Plugin) {
+	for i, other := range e.plugins {
+		if other != p {
+			continue
+		}
+		e.plugins = append(e.plugins[:i], e.plugins[i+1:]...)
+		if i == 0 {
+			e.handOver()
+		}
+		return
+	}
+}
+
+// handOver starts the ticks of the new owner, which registers the queues anew.
+// Calls under way were the old owner's: they are not answered any more.
+func (e *Edge) handOver() {
+	e.joined = false
+	e.leader = nil
+	if len(e.plugins) > 0 {
+		e.period = 0
+		e.setPeriod(calmTick)
+	}
+}
+
+func (e *Edge) ownedBy(p *Plugin) bool { return len(e.plugins) > 0 && e.plugins[0] == p }
+
+// setPeriod sets the period of the owner's ticks, whatever context is active.
+func (e *Edge) setPeriod(milliseconds uint32) {
+	if e.period == milliseconds || len(e.plugins) == 0 {
+		return
+	}
+	if err := e.asOwner(); err != nil {
+		return
+	}
+	if err := proxywasm.SetTickPeriodMilliSeconds(milliseconds); err != nil {
+		proxywasm.LogError("partnergate: the host gives no ticks, so no policy can come: " + err.Error())
+	}
+	e.period = milliseconds
+}
+
+// asOwner makes the host functions that follow act for the owner.
+func (e *Edge) asOwner() error { return proxywasm.SetEffectiveContext(e.plugins[0].contextID) }
+
+// tick does what is due. It runs in the owner's context.
+func (e *Edge) tick() {
+	now := now()
+	if e.firstTick == 0 {
+		e.firstTick = now
+	}
+	e.join()
+	e.elect(now)
+	e.replica.refresh(now)
+	e.replica.load(loadBudget)
+	e.waiting.retry(now, false)
+	e.usage.flushDue(now)
+	if e.leader != nil {
+		e.leader.tick(now)
+	}
+	e.choosePeriod()
+}
+
+func (e *Edge) choosePeriod() {
+	switch {
+	case e.replica.loading != nil:
+		e.setPeriod(loadingTick)
+	case len(e.waiting.streams) > 0:
+		e.setPeriod(waitingTick)
+	default:
+		e.setPeriod(calmTick)
+	}
+}
+
+// join makes this VM one of the process's: it learns the proxy's id and
+// registers the queue by which it is woken.
+func (e *Edge) join() {
+	if e.joined {
+		return
+	}
+	id, err := e.wakeID()
+	if err != nil {
+		return
+	}
+	e.wakeQueue, e.proxy, e.joined = id, e.proxyID(), true
+}
+
+func (e *Edge) wakeID() (uint32, error) {
+	return proxywasm.RegisterSharedQueue(e.namespace + "wake/" + hex(e.nonce[:]))
+}
+
+// propertyNode is the path of the host's node id.
+var propertyNode = proxywasm.Path("node", "id")
+
+// maxNode bounds a node id.
+const maxNode = 255
+
+// proxyID is the node's id and a nonce that the first VM of the process made.
+func (e *Edge) proxyID() wire.ProxyID {
+	node, _ := proxywasm.GetPropertyString(propertyNode) // a host without one has an empty one
+	id := wire.ProxyID{Node: strings.Clone(cut(node, maxNode)), Nonce: e.nonce}
+	err := updateShared(e.keys.proxy, func(value []byte) ([]byte, bool) {
+		if len(value) == len(id.Nonce) {
+			copy(id.Nonce[:], value)
+			return nil, false
+		}
+		return e.nonce[:], true
+	})
+	if err != nil {
+		proxywasm.LogWarn("partnergate: shared data is not to be had, each VM acts for itself: " + err.Error())
+	}
+	return id
+}

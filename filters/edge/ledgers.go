@@ -1,0 +1,197 @@
+package edge
+
+import (
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/filters/proxywasm"
+)
+
+// ledgers are the leases of the process, in shared data, and scratch space for
+// one request's way through them.
+type ledgers struct {
+	prefix  string
+	key     []byte
+	buckets [policy.MaxLimits]policy.Bucket
+	own     [policy.MaxLimits]policy.Bucket // of scopes subscription and application
+	wide    [policy.MaxLimits]policy.Bucket // of scope partner
+}
+
+// slots are the concurrency slots that a stream holds until it ends.
+type slots struct {
+	own, wide []uint64
+}
+
+// Take takes the request from all its limits, or from none. Where no lease is
+// held for one of them, the verdict is Undecided, and Wait gets it.
+func (s *Stream) Take(snapshot *policy.Snapshot) policy.Verdict {
+	l := &s.edge.ledgers
+	all, ok := snapshot.Limits(&s.Decision, s.now, l.buckets[:0])
+	if !ok {
+		return policy.Verdict{Code: policy.OperationNotFound} // the subscription has gone while the request waited
+	}
+	own, wide := l.split(all)
+	s.limits = s.limits[:0]
+	v := s.takeFrom(own, false)
+	if v.Code == policy.Admitted && len(wide) > 0 {
+		if v = s.takeFrom(wide, true); v.Code != policy.Admitted {
+			s.giveBack(own)
+		}
+	}
+	if v.Code == policy.Admitted {
+		s.hold(own, wide)
+	}
+	return v
+}
+
+// split sorts buckets by the ledger that they stand in.
+func (l *ledgers) split(all []policy.Bucket) (own, wide []policy.Bucket) {
+	own, wide = l.own[:0], l.wide[:0]
+	for i := range all {
+		if all[i].Scope == policy.ScopePartner {
+			wide = append(wide, all[i])
+		} else {
+			own = append(own, all[i])
+		}
+	}
+	return own, wide
+}
+
+// ledgerKey is the key of one of the request's two ledgers, a view of scratch space.
+func (s *Stream) ledgerKey(wide bool) string {
+	l, d := &s.edge.ledgers, &s.Decision
+	b := append(append(append(l.key[:0], l.prefix...), d.Partner...), '/')
+	if wide {
+		b = append(append(b, '*'), d.Environment...)
+	} else {
+		b = append(b, d.Subscription...)
+	}
+	l.key = b
+	return proxywasm.ViewString(b)
+}
+
+// takeFrom takes from the buckets of one ledger, by compare-and-swap.
+func (s *Stream) takeFrom(buckets []policy.Bucket, wide bool) policy.Verdict {
+	if len(buckets) == 0 {
+		return policy.Verdict{Code: policy.Admitted}
+	}
+	key := s.ledgerKey(wide)
+	told := len(s.limits)
+	for range maxAttempts {
+		value, cas, err := sharedValue(key)
+		if err != nil {
+			break
+		}
+		ledger := policy.Ledger(value)
+		v := ledger.Take(buckets, s.now, s.Decision.PolicyVersion)
+		s.tell(ledger, buckets, told)
+		if v.Code != policy.Admitted {
+			s.refused = told + v.Bucket
+			return v
+		}
+		if err = swapShared(key, value, cas); err == nil {
+			s.edge.usage.touched.add(key[len(s.edge.ledgers.prefix):])
+			return v
+		}
+		if err != proxywasm.ErrCasMismatch {
+			break
+		}
+	}
+	return policy.Verdict{Code: policy.LimitUnavailable}
+}
+
+// tell notes what the partner is told of the limits.
+func (s *Stream) tell(ledger policy.Ledger, buckets []policy.Bucket, from int) {
+	s.limits = s.limits[:from]
+	for i := range buckets {
+		b := &buckets[i]
+		remaining, resets := ledger.Remaining(b, s.now)
+		s.limits = append(s.limits, limitState{b.Name, b.Kind, b.Requests, remaining, resets})
+	}
+}
+
+// hold notes the slots to release when the stream ends.
+func (s *Stream) hold(own, wide []policy.Bucket) {
+	s.slots.own = appendSlots(s.slots.own[:0], own)
+	s.slots.wide = appendSlots(s.slots.wide[:0], wide)
+}
+
+func appendSlots(keys []uint64, buckets []policy.Bucket) []uint64 {
+	for i := range buckets {
+		if buckets[i].Kind == policy.InFlight {
+			keys = append(keys, buckets[i].Key)
+		}
+	}
+	return keys
+}
+
+// release frees the stream's slots, once.
+func (s *Stream) release() {
+	if len(s.slots.own) > 0 {
+		s.releaseFrom(s.slots.own, false)
+	}
+	if len(s.slots.wide) > 0 {
+		s.releaseFrom(s.slots.wide, true)
+	}
+	s.slots.own, s.slots.wide = s.slots.own[:0], s.slots.wide[:0]
+}
+
+func (s *Stream) releaseFrom(keys []uint64, wide bool) {
+	key := s.ledgerKey(wide)
+	for range maxAttempts {
+		value, cas, err := sharedValue(key)
+		if err != nil || !policy.Ledger(value).Release(keys) {
+			return
+		}
+		if err = swapShared(key, value, cas); err != proxywasm.ErrCasMismatch {
+			s.edge.usage.touched.add(key[len(s.edge.ledgers.prefix):])
+			return
+		}
+	}
+	proxywasm.LogError("partnergate: a concurrency slot could not be released; it stays in use until the proxy restarts")
+}
+
+func (s *Stream) giveBack(buckets []policy.Bucket) {
+	key := s.ledgerKey(false)
+	for range maxAttempts {
+		value, cas, err := sharedValue(key)
+		if err != nil {
+			return
+		}
+		policy.Ledger(value).GiveBack(buckets)
+		if err = swapShared(key, value, cas); err != proxywasm.ErrCasMismatch {
+			return
+		}
+	}
+}
+
+// lacking appends a want for each bucket of the request that no lease is held
+// for, so that a request with several limits waits once.
+func (s *Stream) lacking(snapshot *policy.Snapshot, wants []policy.Report) []policy.Report {
+	all, ok := snapshot.Limits(&s.Decision, s.now, s.edge.ledgers.buckets[:0])
+	if !ok {
+		return wants
+	}
+	own, wide := s.edge.ledgers.split(all)
+	for i, buckets := range [...][]policy.Bucket{own, wide} {
+		if len(buckets) == 0 {
+			continue
+		}
+		value, _, _ := sharedValue(s.ledgerKey(i == 1)) // missing: all are lacking
+		for j := range buckets {
+			if policy.Ledger(value).Take(buckets[j:j+1], s.now, s.Decision.PolicyVersion).Code == policy.Undecided {
+				id := policy.AppendBucketID(nil, &s.Decision, &buckets[j].Limit)
+				wants = append(wants, policy.Report{ID: string(id), Wanted: true, Demand: 1})
+			}
+		}
+	}
+	return wants
+}
+
+// Limit is the name of the limit that a verdict of Take is about; empty where
+// it let the request through.
+func (s *Stream) Limit(v policy.Verdict) string {
+	s.retryAfter = v.RetryAfter
+	if v.Code == policy.Admitted || s.refused >= len(s.limits) {
+		return ""
+	}
+	return s.limits[s.refused].name
+}

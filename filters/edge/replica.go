@@ -1,0 +1,299 @@
+package edge
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/filters/proxywasm"
+)
+
+// Bytes of parts that are loaded at one go: between requests, and by a VM that
+// has nothing to serve by yet.
+const (
+	loadBudget    = 64 << 10
+	maxLoadAtOnce = 1 << 30
+)
+
+// The process's state in shared data, which the leader writes and every VM
+// looks at on each tick.
+//
+//	0 serial of the policy published, rising     8 bytes
+//	8 when it was last known to be current, ms   8 bytes
+//	16 generation of the manifest                1 byte
+//	17 the manager is away                       1 byte
+const stateSize = 18
+
+// state is that value, read.
+type state struct {
+	serial     uint64
+	contact    int64
+	generation byte
+	away       bool
+}
+
+func parseState(value []byte) (s state, ok bool) {
+	if len(value) != stateSize {
+		return state{}, false
+	}
+	return state{uint64(readInt64(value)), readInt64(value[8:]), value[16] & 1, value[17] == 1}, true
+}
+
+func (s *state) append(b []byte) []byte {
+	var value [stateSize]byte
+	writeInt64(value[:], int64(s.serial))
+	writeInt64(value[8:], s.contact)
+	value[16] = s.generation
+	if s.away {
+		value[17] = 1
+	}
+	return append(b, value[:]...)
+}
+
+// replica is a VM's copy of the policy.
+type replica struct {
+	edge     *Edge
+	snapshot *policy.Snapshot
+	serial   uint64 // of the policy that snapshot is
+	state    state
+	loading  *loading
+}
+
+// current is the snapshot to decide by, now in Unix milliseconds; nil where
+// there is none, or where the manager was silent for more than maxStale
+// milliseconds: code says which.
+func (r *replica) current(now, maxStale int64) (*policy.Snapshot, policy.Code) {
+	switch {
+	case r.snapshot == nil:
+		return nil, policy.PolicyUnavailable
+	case maxStale > 0 && now-r.state.contact > maxStale:
+		return nil, policy.PolicyStale
+	}
+	return r.snapshot, policy.Undecided
+}
+
+// version is that of the policy that this VM decides by; 0 for none.
+func (r *replica) version() uint64 {
+	if r.snapshot == nil {
+		return 0
+	}
+	return r.snapshot.Version()
+}
+
+// refresh looks whether the leader has published another policy.
+func (r *replica) refresh(now int64) {
+	value, _, err := sharedValue(r.edge.keys.state)
+	if err != nil {
+		return
+	}
+	s, ok := parseState(value)
+	if !ok {
+		return
+	}
+	r.state = s
+	if s.serial == r.serial || s.serial == 0 || r.loading != nil && r.loading.serial == s.serial {
+		return
+	}
+	r.loading = r.begin(s)
+}
+
+// loading is a policy on its way from shared data into this VM.
+type loading struct {
+	serial      uint64
+	generations string // one byte for each part of the manifest
+	loader      *policy.Loader
+	manifest    *policy.Manifest
+	next        int // entry
+}
+
+// A manifest in shared data has before it the serial (8 bytes), the number of
+// its parts (4 bytes), and the generation of each.
+const manifestHead = 12
+
+func readManifest(key string, serial uint64) (m *policy.Manifest, generations string, ok bool) {
+	view, _, err := sharedValue(key)
+	if err != nil || len(view) < manifestHead || uint64(readInt64(view)) != serial {
+		return nil, "", false
+	}
+	value := string(view)
+	n := int(value[8]) | int(value[9])<<8 | int(value[10])<<16 | int(value[11])<<24
+	if n < 0 || n > policy.MaxParts || len(value) < manifestHead+n {
+		return nil, "", false
+	}
+	m, err = policy.ParseManifest(value[manifestHead+n:])
+	if err != nil || m.Len() != n {
+		return nil, "", false
+	}
+	return m, value[manifestHead : manifestHead+n], true
+}
+
+// begin starts to load a policy; nil where the leader is just writing the next.
+func (r *replica) begin(s state) *loading {
+	m, generations, ok := readManifest(r.edge.keys.manifest[s.generation], s.serial)
+	if !ok {
+		return nil
+	}
+	return &loading{serial: s.serial, generations: generations, manifest: m, loader: policy.NewLoader(m, r.snapshot)}
+}
+
+// load goes on with at most budget bytes, and swaps to the snapshot when it is
+// whole. A part that is not the one that the manifest names was overwritten by
+// the next policy: then all begins anew.
+func (r *replica) load(budget int) {
+	for l := r.loading; l != nil && budget > 0; {
+		missing := l.loader.Missing()
+		if len(missing) == 0 {
+			r.finish()
+			return
+		}
+		e := missing[0]
+		part, _, err := sharedValue(r.edge.partKey(e.PartID, l.generation(e.PartID)))
+		if err == nil {
+			err = l.loader.Add(e.PartID, string(part))
+		}
+		if err != nil {
+			r.loading = nil
+			return
+		}
+		budget -= int(e.Size)
+	}
+	if r.loading != nil && len(r.loading.loader.Missing()) == 0 {
+		r.finish()
+	}
+}
+
+func (r *replica) finish() {
+	l := r.loading
+	r.loading = nil
+	snapshot, err := l.loader.Snapshot()
+	if err != nil {
+		return
+	}
+	r.swap(snapshot, l.serial)
+}
+
+// swap makes every decision from now on by the snapshot, and says so.
+func (r *replica) swap(snapshot *policy.Snapshot, serial uint64) {
+	r.snapshot, r.serial = snapshot, serial
+	gauge("partnergate_policy_version", snapshot.Version())
+	if r.edge.joined {
+		r.edge.sendVersion()
+	}
+}
+
+// generation finds where a part stands; parts are missing in the manifest's order.
+func (l *loading) generation(id policy.PartID) byte {
+	for ; l.next < l.manifest.Len(); l.next++ {
+		if l.manifest.Entry(l.next).PartID == id {
+			return l.generations[l.next]
+		}
+	}
+	return 0
+}
+
+// partKey is the key of a part's slot. Nothing can be deleted from shared data,
+// so slots are fixed: two for each shard, written in turn.
+func (e *Edge) partKey(id policy.PartID, generation byte) string {
+	b := make([]byte, 0, 80)
+	b = append(append(b, e.namespace...), "part/"...)
+	b = append(strconv.AppendInt(b, int64(id.Table), 10), '/')
+	b = append(strconv.AppendInt(b, int64(id.Shard), 10), '/', '0'+generation&1)
+	return string(b)
+}
+
+// publish puts a policy that was found good into shared data: what changed,
+// then the manifest, then the state that points to it. Parts of the policy
+// before stay readable for VMs that are still loading it.
+func (e *Edge) publish(snapshot *policy.Snapshot, now int64) error {
+	r := &e.replica
+	held, generations, _ := readManifest(e.keys.manifest[r.state.generation], r.state.serial)
+	m := snapshot.Manifest()
+	value := make([]byte, manifestHead, manifestHead+m.Len()+len(m.Raw()))
+	next := state{serial: r.state.serial + 1, contact: now, generation: 1 - r.state.generation, away: r.state.away}
+	writeInt64(value, int64(next.serial))
+	n := m.Len()
+	value[8], value[9], value[10], value[11] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
+	at := 0
+	for i := range n {
+		entry := m.Entry(i)
+		generation, same := slotOf(entry, held, generations, &at)
+		if !same {
+			if err := putShared(e.partKey(entry.PartID, generation), proxywasm.ViewBytes(snapshot.Part(entry.PartID))); err != nil {
+				return err
+			}
+		}
+		value = append(value, generation)
+	}
+	value = append(value, m.Raw()...)
+	if err := putShared(e.keys.manifest[next.generation], value); err != nil {
+		return err
+	}
+	if err := e.writeState(next); err != nil {
+		return err
+	}
+	r.loading = nil
+	r.swap(snapshot, next.serial)
+	return nil
+}
+
+// slotOf chooses the generation of a part's slot: that of the same part as
+// held, else the other one. at walks held, which is in the same order.
+func slotOf(entry policy.ManifestEntry, held *policy.Manifest, generations string, at *int) (generation byte, same bool) {
+	if held == nil {
+		return 0, false
+	}
+	for ; *at < held.Len(); *at++ {
+		old := held.Entry(*at)
+		if old.Table < entry.Table || old.Table == entry.Table && old.Shard < entry.Shard {
+			continue
+		}
+		if old.PartID != entry.PartID {
+			return 0, false
+		}
+		if old.Digest == entry.Digest {
+			return generations[*at], true
+		}
+		return 1 - generations[*at]&1, false
+	}
+	return 0, false
+}
+
+// writeState tells every VM the process's state. Only a leader writes it.
+func (e *Edge) writeState(s state) error {
+	e.replica.state = s
+	var value [stateSize]byte
+	return putShared(e.keys.state, s.append(value[:0]))
+}
+
+// noteContact records that the policy held is the manager's current one.
+func (e *Edge) noteContact(now int64) {
+	s := e.replica.state
+	s.contact = now
+	_ = e.writeState(s) // the next contact writes it again
+}
+
+// reason is the word for why a policy or message was refused, for the metric.
+func reason(err error) string {
+	switch err {
+	case policy.ErrTruncated, policy.ErrIncomplete:
+		return "truncated"
+	case policy.ErrDigest:
+		return "digest"
+	case policy.ErrSchema:
+		return "schema"
+	case policy.ErrOlder:
+		return "older"
+	case policy.ErrFuture:
+		return "future"
+	case policy.ErrEmpty:
+		return "empty"
+	case policy.ErrTooLarge:
+		return "too_large"
+	case policy.ErrDuplicate:
+		return "duplicate"
+	}
+	if text := err.Error(); strings.HasPrefix(text, "edge: ") {
+		return "answer"
+	}
+	return "malformed"
+}

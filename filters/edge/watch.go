@@ -1,0 +1,165 @@
+package edge
+
+import (
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/filters/proxywasm"
+	"github.com/partnergate/partnergate/filters/wire"
+	"strings"
+)
+
+// watch is the leader's long poll for the policy, and the fetching of what is
+// new in it. Only one of the two is under way.
+type watch struct {
+	call   call
+	parts  call
+	loader *policy.Loader // of the policy whose parts are being fetched
+	told   string         // the last problem that was logged
+	digest [32]byte       // of the manifest held
+	of     *policy.Snapshot
+}
+
+// watchDue watches, or goes on fetching.
+func (l *leader) watchDue(now int64) {
+	w := &l.watch
+	switch {
+	case l.edge.replica.loading != nil:
+	case w.loader != nil:
+		if w.parts.ready(now) {
+			l.fetch(now)
+		}
+	case w.call.ready(now):
+		l.poll(now)
+	}
+}
+
+func (l *leader) poll(now int64) {
+	m := wire.Watch{Proxy: l.edge.proxy, Schema: policy.SchemaVersion}
+	if held := l.edge.replica.snapshot; held != nil {
+		if l.watch.of != held {
+			l.watch.of, l.watch.digest = held, policy.Digest(held.Manifest().Raw())
+		}
+		m.Lineage, m.Version, m.Digest = held.Manifest().Lineage, held.Version(), l.watch.digest
+	}
+	l.send(&l.watch.call, m.Append(nil), now, l.watched, l.watchFailed)
+}
+
+func (l *leader) watched(body string, now int64) {
+	reply, err := wire.ParseWatchReply(body)
+	if err != nil {
+		l.reject(err, now)
+		return
+	}
+	if reply.SyncNow {
+		l.sync.hurry(now)
+	}
+	if reply.Manifest == "" {
+		if l.edge.replica.snapshot == nil {
+			l.watchFailed("the manager has no policy yet", now)
+			return
+		}
+		l.confirmed(now)
+	} else if err := l.begin(strings.Clone(reply.Manifest), now); err != nil {
+		l.reject(err, now)
+		return
+	}
+	l.watchDue(now)
+	l.syncDue(now)
+}
+
+// begin starts to take a new policy in.
+func (l *leader) begin(raw string, now int64) error {
+	m, err := policy.ParseManifest(raw)
+	if err != nil {
+		return err
+	}
+	held := l.edge.replica.snapshot
+	var heldManifest *policy.Manifest
+	if held != nil {
+		heldManifest = held.Manifest()
+	}
+	if err := m.Follows(heldManifest, now); err != nil {
+		return err
+	}
+	l.watch.loader = policy.NewLoader(m, held)
+	return nil
+}
+
+// fetch asks for the next missing parts, or publishes when none are.
+func (l *leader) fetch(now int64) {
+	missing := l.watch.loader.Missing()
+	if len(missing) == 0 {
+		l.publish(now)
+		return
+	}
+	var ask wire.Parts
+	ids := make([]policy.PartID, 0, min(len(missing), wire.MaxPartsAsk))
+	for _, e := range missing[:cap(ids)] {
+		ask.Digests = append(ask.Digests, e.Digest)
+		ids = append(ids, e.PartID)
+	}
+	l.send(&l.watch.parts, ask.Append(nil), now, func(body string, now int64) { l.fetched(ids, body, now) }, l.fetchFailed)
+}
+
+func (l *leader) fetched(ids []policy.PartID, body string, now int64) {
+	reply, err := wire.ParsePartsReply(body)
+	if err == nil && (len(reply.Parts) == 0 || len(reply.Parts) > len(ids)) {
+		err = wire.ErrMalformed
+	}
+	for i := 0; err == nil && i < len(reply.Parts); i++ {
+		if reply.Parts[i] == "" {
+			// A newer policy has taken its place: watch again.
+			l.fetchFailed("the manager has a part of the policy no more", now)
+			return
+		}
+		err = l.watch.loader.Add(ids[i], strings.Clone(reply.Parts[i]))
+	}
+	if err != nil {
+		l.reject(err, now)
+		return
+	}
+	l.watch.parts.succeeded(now)
+	l.fetch(now)
+}
+
+// publish gives a policy that is whole to all VMs.
+func (l *leader) publish(now int64) {
+	snapshot, err := l.watch.loader.Snapshot()
+	l.watch.loader = nil
+	if err == nil {
+		err = l.edge.publish(snapshot, now)
+	}
+	if err != nil {
+		l.watchFailed("the policy cannot be put into shared data: "+err.Error(), now)
+		return
+	}
+	l.confirmed(now)
+	l.wakeAll()
+	l.versionsChanged(now)
+	l.watchDue(now)
+}
+
+// confirmed notes that the policy held is the manager's.
+func (l *leader) confirmed(now int64) {
+	l.watch.call.succeeded(now)
+	l.watch.told = ""
+	l.edge.noteContact(now)
+}
+
+// reject keeps the last good policy in place of bytes that are none.
+func (l *leader) reject(err error, now int64) {
+	countReason("partnergate_policy_rejected", reason(err))
+	l.watchFailed("what the manager sent was refused, the last good policy stays: "+err.Error(), now)
+}
+
+func (l *leader) watchFailed(why string, now int64) {
+	l.watch.loader = nil
+	l.watch.call.failed(now)
+	count("partnergate_watch_failures", 1)
+	if why != l.watch.told { // once, not every two seconds
+		l.watch.told = why
+		proxywasm.LogWarn("partnergate: no new policy from the manager: " + why)
+	}
+}
+
+// fetchFailed begins anew with watching.
+func (l *leader) fetchFailed(why string, now int64) { l.watchFailed(why, now) }
