@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/manager"
 )
 
@@ -96,7 +97,7 @@ func (a *api) router(registry *prometheus.Registry) *gin.Engine {
 	r.HEAD("/wasm/:file", a.handle(a.module))
 	r.GET("/api/v1/openapi.json", a.handle(a.openAPI))
 	a.adminRoutes(r.Group("/api/v1", noStore, a.handle(a.requireAdmin)))
-	a.edgeRoutes(r.Group("/edge/v1", noStore, a.handle(a.requireEdge)))
+	a.edgeRoutes(r.Group("", noStore, a.handle(a.requireEdge)))
 	return r
 }
 
@@ -130,9 +131,9 @@ func (a *api) adminRoutes(g *gin.RouterGroup) {
 }
 
 func (a *api) edgeRoutes(g *gin.RouterGroup) {
-	g.POST("/watch", a.handle(a.exchange(a.service.Watch)))
-	g.POST("/parts", a.handle(a.exchange(a.service.Parts)))
-	g.POST("/sync", a.handle(a.exchange(a.service.Sync)))
+	g.POST(wire.WatchPath, a.handle(a.exchange(a.service.Watch)))
+	g.POST(wire.PartsPath, a.handle(a.exchange(a.service.Parts)))
+	g.POST(wire.SyncPath, a.handle(a.exchange(a.service.Sync)))
 }
 
 // handle makes a Gin handler of an endpoint: an error becomes a problem and ends the chain.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -41,6 +42,16 @@ func TestOpenAPIHasTheRoutes(t *testing.T) {
 		if !slices.Contains(routed, d) {
 			t.Errorf("the router lacks %s", d)
 		}
+	}
+}
+
+func TestOpenAPIIsValid(t *testing.T) {
+	document, err := openapi3.NewLoader().LoadFromData(openAPIDocument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := document.Validate(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

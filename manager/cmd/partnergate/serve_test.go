@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/filters/wire"
+)
+
+// process is a running partnergate, a process of its own.
+type process struct {
+	t       *testing.T
+	command *exec.Cmd
+	log     *bufio.Scanner
+}
+
+// launch starts partnergate with the environment of a server. It is killed when the test ends.
+func launch(t *testing.T, arguments ...string) *process {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	p := &process{t: t, command: exec.CommandContext(ctx, "partnergate", arguments...)}
+	p.command.Env = append(os.Environ(), "PARTNERGATE_ADMIN_TOKEN="+adminToken, "PARTNERGATE_EDGE_TOKEN="+edgeToken)
+	stderr, err := p.command.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.log = bufio.NewScanner(stderr)
+	if err := p.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// await reads the log up to an entry with the message, and returns the entry.
+func (p *process) await(message string) map[string]any {
+	p.t.Helper()
+	var seen []string
+	for p.log.Scan() {
+		seen = append(seen, p.log.Text())
+		var entry map[string]any
+		if json.Unmarshal(p.log.Bytes(), &entry) == nil && entry["msg"] == message {
+			return entry
+		}
+	}
+	p.t.Fatalf("the log ended without %q:\n%s", message, strings.Join(seen, "\n"))
+	return nil
+}
+
+// end waits for the process and returns its exit code.
+func (p *process) end() int {
+	p.t.Helper()
+	for p.log.Scan() { // so that it can write
+	}
+	if err := p.command.Wait(); err != nil && p.command.ProcessState == nil {
+		p.t.Fatal(err)
+	}
+	return p.command.ProcessState.ExitCode()
+}
+
+// TestServeEndsAtOnce ends a manager that holds a long poll.
+func TestServeEndsAtOnce(t *testing.T) {
+	p := launch(t, "serve", "--listen", "127.0.0.1:0", "--store", "sqlite://"+t.TempDir()+"/serve.db", "--log-level", "debug")
+	url, _ := p.await("manager is serving")["url"].(string)
+	held := watch(t, url, wire.Watch{Schema: policy.SchemaVersion}) // answered at once: nothing is held yet
+	manifest, err := policy.ParseManifest(held.Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, polled := make(chan struct{}), make(chan error, 1)
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) },
+	})
+	go func() {
+		_, err := post(ctx, url+wire.WatchPath, wire.Watch{
+			Schema: policy.SchemaVersion, Lineage: manifest.Lineage, Version: manifest.Version, Digest: policy.Digest(held.Manifest),
+		})
+		polled <- err
+	}()
+	<-sent
+	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if code := p.end(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("ending took %s", took)
+	}
+	<-polled
+}
+
+func watch(t *testing.T, url string, m wire.Watch) wire.WatchReply {
+	t.Helper()
+	body, err := post(t.Context(), url+wire.WatchPath, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply, err := wire.ParseWatchReply(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply
+}
+
+func post(ctx context.Context, url string, m wire.Watch) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(string(m.Append(nil))))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Authorization", "Bearer "+edgeToken)
+	request.Header.Set("Content-Type", "application/octet-stream")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = response.Body.Close() }() // only read
+	body, err := io.ReadAll(response.Body)
+	return string(body), err
+}
