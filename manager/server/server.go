@@ -81,7 +81,7 @@ func start(ctx context.Context, settings Settings, wiring Wiring, logger *slog.L
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	service, err := manager.NewService(ctx, manager.Config{Store: store, Logger: logger})
+	service, err := manager.NewService(ctx, manager.Config{Store: store, Logger: logger, Metrics: manager.NewMetrics(registry)})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

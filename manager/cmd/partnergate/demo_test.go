@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/partnergate/partnergate/manager/demo"
+	"github.com/partnergate/partnergate/manager/gateway"
+)
+
+// modules is where `make wasm` puts the filters.
+const modules = "../../../build"
+
+// demoRun is one run of the demo in this process.
+type demoRun struct {
+	t     *testing.T
+	facts demo.Facts
+	page  *bytes.Buffer // what it told its user; read after the start
+	end   func()
+}
+
+// startDemo runs the demo on free ports until end is called or the test ends.
+func startDemo(t *testing.T, data string, change func(*demo.Options)) *demoRun {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(modules, gateway.Module)); err != nil {
+		t.Fatalf("%v: run `make wasm`", err)
+	}
+	r := &demoRun{t: t, page: &bytes.Buffer{}}
+	started := make(chan demo.Facts, 1)
+	o := demo.Options{
+		DataDir: data, Gateway: demo.Embedded, Example: "quickstart", ModulesDir: modules, Out: r.page,
+		Started: func(f demo.Facts) { started <- f },
+	}
+	if change != nil {
+		change(&o)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- demo.Run(ctx, o, wiring().Server) }()
+	over := false
+	r.end = func() {
+		if over {
+			return
+		}
+		over = true
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the demo ended with: %v", err)
+		}
+	}
+	t.Cleanup(r.end)
+	select {
+	case r.facts = <-started:
+	case err := <-ended:
+		over = true
+		log, _ := os.ReadFile(filepath.Join(data, "demo.log"))
+		t.Fatalf("the demo did not start: %v\n%s", err, log)
+	}
+	return r
+}
+
+// call sends a request to a host of the estate through the gateway.
+func (r *demoRun) call(key, target string) (status int, code string) {
+	r.t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.facts.GatewayURL+u.RequestURI(), nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	request.Host = u.Host
+	if key != "" {
+		request.Header.Set("X-Api-Key", key)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }() // only read
+	var problem struct {
+		Code string `json:"code"`
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_ = json.Unmarshal(body, &problem) // "" where it is none
+	return response.StatusCode, problem.Code
+}
+
+func (r *demoRun) key(variable string) string {
+	r.t.Helper()
+	for _, k := range r.facts.Keys {
+		if k.Variable == variable {
+			return k.Key
+		}
+	}
+	r.t.Fatalf("there is no key %s", variable)
+	return ""
+}
+
+var printedCall = regexp.MustCompile(`(?m)^  # (\d{3})(?: ([a-z_]+))?[^\n]*\n  curl (?:-H "x-api-key: \$([A-Z_]+)" )?(http://\S+)$`)
+
+// checkPage makes each call that the demo prints, and compares the answer with what is printed.
+func (r *demoRun) checkPage() {
+	r.t.Helper()
+	calls := printedCall.FindAllStringSubmatch(r.page.String(), -1)
+	if len(calls) < 6 {
+		r.t.Fatalf("only %d calls are printed:\n%s", len(calls), r.page)
+	}
+	for _, c := range calls {
+		want, wantCode, variable, target := c[1], c[2], c[3], c[4]
+		key := ""
+		if variable != "" {
+			key = r.key(variable)
+		}
+		if status, code := r.call(key, target); fmt.Sprint(status) != want || code != wantCode {
+			r.t.Errorf("%s with %q: %d %s, but %s %s is printed", target, variable, status, code, want, wantCode)
+		}
+	}
+	for _, k := range r.facts.Keys {
+		if !strings.Contains(r.page.String(), "export "+k.Variable+"="+k.Key+"\n") {
+			r.t.Errorf("the key %s is not printed", k.Variable)
+		}
+	}
+}
+
+// flood spends the limit of Cobalt, while Delta is served.
+func (r *demoRun) flood() {
+	r.t.Helper()
+	charges := "http://sandbox.api.localhost/payments/charges"
+	for i := 0; ; i++ {
+		status, code := r.call(r.key("COBALT_SANDBOX"), charges)
+		if status == http.StatusTooManyRequests && code == "limit_exceeded" {
+			break
+		}
+		if status != http.StatusOK || i == 1000 {
+			r.t.Fatalf("call %d of the flood: %d %s", i, status, code)
+		}
+	}
+	if status, _ := r.call(r.key("DELTA_SANDBOX"), charges); status != http.StatusOK {
+		r.t.Errorf("Delta during the flood: %d", status)
+	}
+}
+
+// login logs a member of the demo into the portal and returns its catalog in the sandbox.
+func (r *demoRun) login(email string) string {
+	r.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar}
+	response, err := client.PostForm(r.facts.ManagerURL+"/login", url.Values{"email": {email}, "password": {r.facts.Passwords[email]}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_ = response.Body.Close() // the cookie is all
+	response, err = client.Get(r.facts.ManagerURL + "/catalog.json?environment=sandbox")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }() // only read
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		r.t.Fatalf("catalog of %s: %d %v %s", email, response.StatusCode, err, body)
+	}
+	return string(body)
+}
+
+// TestDemo is what `make run` shows, twice: the second run finds its data again.
+func TestDemo(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	first := startDemo(t, data, nil)
+	first.checkPage()
+	first.flood()
+	if cobalt, delta := first.login("dana@cobalt.example"), first.login("noor@delta.example"); strings.Contains(cobalt, "/risk/") || !strings.Contains(delta, "/risk/") {
+		t.Errorf("the catalogs are %s and %s", cobalt, delta)
+	}
+	first.end()
+
+	second := startDemo(t, data, nil)
+	if second.facts.AdminToken != first.facts.AdminToken || second.facts.Passwords["dana@cobalt.example"] != first.facts.Passwords["dana@cobalt.example"] {
+		t.Error("the second run has another token or password")
+	}
+	if status, code := second.call(first.key("DELTA_SANDBOX"), "http://sandbox.api.localhost/payments/charges"); status != 401 || code != "credential_revoked" {
+		t.Errorf("a key of the first run: %d %s", status, code)
+	}
+	second.checkPage()
+	second.login("dana@cobalt.example")
+}
