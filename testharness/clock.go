@@ -10,7 +10,7 @@ import (
 var DefaultStart = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // DefaultPatience is how long a virtual clock waits, in real time, for a
-// handler that was not declared a long poll.
+// handler that was not declared a long poll, unless SetPatience says otherwise.
 const DefaultPatience = 2 * time.Second
 
 // Clock is the time that proxies and their guests see: ticks, timeouts of HTTP
@@ -40,6 +40,17 @@ func NewVirtualClock(start time.Time) *Clock {
 
 // RealClock returns the machine's clock.
 func RealClock() *Clock { return &Clock{} }
+
+// SetPatience sets how long, in real time, Settle and Advance wait for a handler
+// that was not declared a long poll. It has no effect on a real clock.
+func (c *Clock) SetPatience(d time.Duration) {
+	if c.virtual == nil {
+		return
+	}
+	c.virtual.mu.Lock()
+	defer c.virtual.mu.Unlock()
+	c.virtual.patience = d
+}
 
 // Now is the present time.
 func (c *Clock) Now() time.Time {
@@ -74,9 +85,9 @@ func (c *Clock) Advance(d time.Duration) {
 
 // Settle waits until nothing more can happen without time passing: no task is
 // runnable, and every cluster, upstream and body handler has answered, except
-// those declared as long polls. A handler that does not answer within
-// DefaultPatience of real time is from then on treated as a long poll. Settle
-// has no effect on a real clock.
+// those declared as long polls (ProxyConfig.WithLongPolls). A handler that does
+// not answer within DefaultPatience of real time is from then on treated as one.
+// Settle has no effect on a real clock, and must not be called from a handler.
 func (c *Clock) Settle() {
 	if c.virtual != nil {
 		c.virtual.settle()

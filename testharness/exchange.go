@@ -216,13 +216,13 @@ func (e *Exchange) readRequest(body io.Reader, h *hold) {
 	s, l := e.stream, e.stream.thread.loop
 	for {
 		data := make([]byte, 16<<10)
-		n, err := io.ReadFull(body, data)
+		n, err := body.Read(data)
 		if n > 0 && !e.sendPiece(data[:n], h) {
 			return
 		}
 		switch {
 		case err == nil:
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		case errors.Is(err, io.EOF):
 			l.post(func() { s.requestEnd(e.request.Trailer) })
 			return
 		default:

@@ -151,21 +151,22 @@ func (w *handlerWriter) sendHeaders(whole bool) {
 		return
 	}
 	w.sent = true
-	if whole && w.header.Get("Content-Length") == "" && (w.length > 0 || !w.bodyless()) {
+	trailers := w.trailers()
+	if whole && len(trailers) == 0 && w.header.Get("Content-Length") == "" && (w.length > 0 || !w.bodyless()) {
 		w.header.Set("Content-Length", strconv.Itoa(w.length))
 	}
 	if _, set := w.header["Content-Type"]; !set && len(w.buffered) > 0 {
 		w.header.Set("Content-Type", http.DetectContentType(w.buffered))
 	}
 	header := w.header.Clone()
-	for name := range w.trailers() {
+	for name := range trailers {
 		header.Del(name)
 		header.Del(http.TrailerPrefix + name)
 	}
 	header.Del("Trailer")
 	header.Del("Transfer-Encoding")
 	headers := headersFromHTTP(w.status, header)
-	end := w.bodyless() || whole && len(w.buffered) == 0 && len(w.header["Trailer"]) == 0
+	end := w.bodyless() || whole && len(w.buffered) == 0 && len(trailers) == 0
 	w.call.loop.post(func() { w.call.onHeaders(headers, end) })
 }
 
@@ -190,7 +191,7 @@ func (w *handlerWriter) finish() {
 	w.WriteHeader(http.StatusOK)
 	begun := w.sent
 	w.sendHeaders(true)
-	end := w.bodyless() || !begun && len(w.buffered) == 0 && len(w.header["Trailer"]) == 0
+	end := w.bodyless() || !begun && len(w.buffered) == 0 && len(w.trailers()) == 0
 	if end {
 		return
 	}

@@ -17,7 +17,10 @@ import (
 )
 
 // guest is the scriptable filter of testdata/guest, built and compiled once.
-var guest *testharness.Module
+var (
+	guest     *testharness.Module
+	guestPath string
+)
 
 func TestMain(m *testing.M) {
 	if err := run(m); err != nil {
@@ -32,13 +35,13 @@ func run(m *testing.M) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	path := filepath.Join(dir, "guest.wasm")
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", path, "./testdata/guest")
+	guestPath = filepath.Join(dir, "guest.wasm")
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", guestPath, "./testdata/guest")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the guest: %w\n%s", err, out)
 	}
-	if guest, err = testharness.CompileFile(context.Background(), path); err != nil {
+	if guest, err = testharness.CompileFile(context.Background(), guestPath); err != nil {
 		return err
 	}
 	code := m.Run()

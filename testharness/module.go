@@ -13,9 +13,13 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
-// maxMemoryPages is the most linear memory a VM gets: 1 GiB in pages of
-// 64 KiB (PROXY_WASM_HOST_MAX_WASM_MEMORY_SIZE_BYTES, proxy-wasm/limits.h).
-const maxMemoryPages = 16384
+// pageSize is the size of a page of linear memory; maxMemoryPages is what a VM
+// gets unless told otherwise, 1 GiB
+// (PROXY_WASM_HOST_MAX_WASM_MEMORY_SIZE_BYTES, proxy-wasm/limits.h).
+const (
+	pageSize       = 64 << 10
+	maxMemoryPages = 16384
+)
 
 // Module is a compiled filter binary. It is compiled once and may be used by
 // any number of filters and proxies at the same time. Close it after the last
@@ -31,8 +35,9 @@ type Module struct {
 type CompileOption func(*compileOptions)
 
 type compileOptions struct {
-	cacheDir  string
-	abiMarker string
+	cacheDir    string
+	abiMarker   string
+	memoryPages uint32
 }
 
 // WithCacheDir keeps compiled code in a directory, so that later processes
@@ -41,6 +46,12 @@ type compileOptions struct {
 // while no module uses it.
 func WithCacheDir(dir string) CompileOption {
 	return func(o *compileOptions) { o.cacheDir = dir }
+}
+
+// WithMemoryLimit bounds the linear memory of each VM, in bytes, rounded down
+// to pages of 64 KiB. It is 1 GiB otherwise, as in Envoy.
+func WithMemoryLimit(bytes int) CompileOption {
+	return func(o *compileOptions) { o.memoryPages = uint32(min(max(bytes, 0)/pageSize, 1<<16)) }
 }
 
 // WithABIMarker accepts a module that exports another marker instead of
@@ -67,7 +78,7 @@ func CompileFile(ctx context.Context, path string, options ...CompileOption) (*M
 // Compile compiles a filter binary and checks that this host can run it. The
 // error names every import that the host does not have, as module.function.
 func Compile(ctx context.Context, code []byte, options ...CompileOption) (*Module, error) {
-	var o compileOptions
+	o := compileOptions{memoryPages: maxMemoryPages}
 	for _, option := range options {
 		option(&o)
 	}
@@ -79,7 +90,7 @@ func Compile(ctx context.Context, code []byte, options ...CompileOption) (*Modul
 }
 
 func (m *Module) compile(ctx context.Context, code []byte, o compileOptions) (err error) {
-	config := wazero.NewRuntimeConfig().WithMemoryLimitPages(maxMemoryPages)
+	config := wazero.NewRuntimeConfig().WithMemoryLimitPages(o.memoryPages)
 	if o.cacheDir != "" {
 		if m.cache, err = wazero.NewCompilationCacheWithDir(o.cacheDir); err != nil {
 			return fmt.Errorf("open compilation cache %s: %w", o.cacheDir, err)
@@ -166,6 +177,9 @@ func checkExports(compiled wazero.CompiledModule, abiMarker string) error {
 	_, allocate := exports["proxy_on_memory_allocate"]
 	if !malloc && !allocate {
 		return errors.New("the module exports neither malloc nor proxy_on_memory_allocate")
+	}
+	if compiled.ExportedMemories()["memory"] == nil {
+		return errors.New("the module exports no memory")
 	}
 	return checkCallbacks(exports)
 }

@@ -59,7 +59,7 @@ func panicking(verb string) testharness.Filter {
 }
 
 func TestWaysToFail(t *testing.T) {
-	for _, verb := range []string{"panic", "trap", "recurse", "hog", "exit"} {
+	for _, verb := range []string{"panic", "trap", "recurse", "exit"} {
 		t.Run(verb, func(t *testing.T) {
 			p := start(t, config(panicking(verb)))
 			r := do(t, p, request("GET", "/", "X-Panic", "1"))
@@ -71,6 +71,23 @@ func TestWaysToFail(t *testing.T) {
 				t.Error(last)
 			}
 		})
+	}
+}
+
+func TestMemoryLimit(t *testing.T) {
+	module, err := testharness.CompileFile(t.Context(), guestPath, testharness.WithMemoryLimit(80<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := module.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	hog := testharness.NewFilter(module).WithConfiguration([]byte("request_headers hog"))
+	p := start(t, config(hog))
+	if r := do(t, p, request("GET", "/")); r.StatusCode != 503 || p.Failures() != 1 {
+		t.Error(r.Status, p.Failures())
 	}
 }
 

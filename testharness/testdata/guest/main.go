@@ -21,16 +21,17 @@ func main() {}
 // context is a root context or a stream's.
 type context struct {
 	id, root uint32
-	lines    []string // of a root context
-	token    uint32   // of the shared queue that is ready
-	waiting  uint32   // the stream whose call is under way, in a root context
+	lines    []string          // of a root context
+	token    uint32            // of the shared queue that is ready
+	waiting  uint32            // the stream that a root context remembers
+	calls    map[uint32]uint32 // the streams whose calls are under way, by token
 }
 
 var contexts = map[uint32]*context{}
 
 //go:wasmexport proxy_on_context_create
 func onContextCreate(id, parent uint32) {
-	c := &context{id: id, root: parent}
+	c := &context{id: id, root: parent, calls: map[uint32]uint32{}}
 	if parent == 0 {
 		c.root = id
 		c.lines = strings.Split(buffer(7, 0, 1<<20), "\n")
@@ -58,9 +59,10 @@ func onQueueReady(id, token uint32) {
 func onHTTPCallResponse(id, token, headers, body, trailers uint32) {
 	c := contexts[id]
 	log("call_response token=" + itoa(token) + " headers=" + itoa(headers) + " body=" + itoa(body) + " trailers=" + itoa(trailers))
-	if c.waiting != 0 {
-		proxySetEffectiveContext(c.waiting)
+	if stream := c.calls[token]; stream != 0 {
+		proxySetEffectiveContext(stream)
 	}
+	delete(c.calls, token)
 	run(id, "call_response")
 }
 
@@ -209,7 +211,7 @@ func obey(c *context, line string, words []string) {
 		s := proxyHTTPCall(ptr(arg(1)), size(arg(1)), ptr(headers), size(headers), ptr(rest(4)), size(rest(4)), nil, 0, number(arg(3)), address(&token))
 		answer(line, s, itoa(token))
 		if c.id != c.root {
-			contexts[c.root].waiting = c.id
+			contexts[c.root].calls[token] = c.id
 		}
 	case "wait": // remember the stream for later callbacks of the root context
 		contexts[c.root].waiting = c.id
