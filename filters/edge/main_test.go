@@ -116,17 +116,29 @@ func start(t *testing.T, c testharness.ProxyConfig) *testharness.Proxy {
 	return proxy
 }
 
-// ready lets time pass until the proxy decides by a policy of at least a version.
+// ready waits until every VM of the proxy decides by a policy of at least a
+// version. The answer to a watch comes in real time, everything else in the
+// proxy's.
 func ready(t *testing.T, p *testharness.Proxy, version uint64) {
 	t.Helper()
-	for range 100 {
-		p.Advance(100 * time.Millisecond)
-		if v, ok := p.Metric("partnergate_policy_version"); ok && v >= version {
-			p.Advance(200 * time.Millisecond) // and every worker with it
-			return
+	p.Advance(200 * time.Millisecond)
+	await(t, p, func() bool {
+		v, ok := p.Metric("partnergate_policy_version")
+		return ok && v >= version
+	})
+	p.Advance(200 * time.Millisecond)
+}
+
+func await(t *testing.T, p *testharness.Proxy, condition func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := p.Await(ctx, condition); err != nil {
+		for _, entry := range p.Logs() {
+			t.Log(entry)
 		}
+		t.Fatal(err)
 	}
-	t.Fatalf("no policy of version %d came", version)
 }
 
 // request is one of a partner; headers follow as names and values.
