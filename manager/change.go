@@ -239,6 +239,9 @@ func (s *Service) install(after *state, next *compiled) {
 }
 
 func (s *Service) lock(ctx context.Context) error {
+	if s.ctx.Err() != nil {
+		return &Error{Code: CodeUnavailable, Message: "the manager is stopping"}
+	}
 	select {
 	case s.writing <- struct{}{}:
 		return nil

@@ -62,7 +62,7 @@ func splitDocuments(text string) []chunk {
 	var chunks []chunk
 	start, startLine, line := 0, 0, 0
 	for at := 0; at < len(text); line++ {
-		if at > start && documentStart(text[at:]) {
+		if documentStart(text[at:]) && !onlyDirectives(text[start:at]) {
 			chunks = append(chunks, chunk{text: text[start:at], line: startLine})
 			start, startLine = at, line
 		}
@@ -73,6 +73,17 @@ func splitDocuments(text string) []chunk {
 		at += next + 1
 	}
 	return append(chunks, chunk{text: text[start:], line: startLine})
+}
+
+// onlyDirectives tells whether text holds no content of its own: directives
+// belong to the document whose start follows them.
+func onlyDirectives(text string) bool {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '%' && line[0] != '#' {
+			return false
+		}
+	}
+	return true
 }
 
 func documentStart(rest string) bool {
