@@ -1,13 +1,14 @@
 package edge_test
 
 import (
+	"github.com/partnergate/partnergate/filters/corpus"
 	"github.com/partnergate/partnergate/filters/policy"
 )
 
 // Hosts of the estate.
 const (
-	sandboxHost    = "sandbox.api.example.test"
-	productionHost = "api.example.test"
+	sandboxHost    = corpus.SandboxHost
+	productionHost = corpus.ProductionHost
 )
 
 // keyOf makes a well-formed key.
@@ -23,6 +24,7 @@ func keyOf(environment, id string) string {
 var (
 	acmeKey       = keyOf("sandbox", "acme")
 	acmeProdKey   = keyOf("production", "acmeprod")
+	acmeOtherKey  = keyOf("sandbox", "acmeother")
 	globexKey     = keyOf("sandbox", "globex")
 	revokedKey    = keyOf("sandbox", "revoked")
 	expiredKey    = keyOf("sandbox", "expired")
@@ -32,7 +34,7 @@ var (
 	unlimitedPlan = policy.SourcePlan{Name: "unlimited", Weight: 1}
 )
 
-// estate is a policy: acme may GET /v1/pay, globex /admin besides; hooli's
+// estate is a policy, the corpus's and a little more: acme may GET /v1/pay and others of payments, globex /admin besides; hooli's
 // subscription and initech are suspended.
 func estate(version uint64) *policy.Source {
 	source := &policy.Source{
@@ -45,6 +47,7 @@ func estate(version uint64) *policy.Source {
 	}
 	source.Products = []policy.SourceProduct{
 		product("payments", policy.SourceOperation{ID: "pay", Method: "GET", Path: "/v1/pay"},
+			policy.SourceOperation{ID: "transfer", Method: "POST", Path: "/v1/transfer"},
 			policy.SourceOperation{ID: "getPayment", Method: "GET", Path: "/v1/payments/{id}"},
 			policy.SourceOperation{ID: "createPayment", Method: "POST", Path: "/v1/payments"}),
 		product("admin", policy.SourceOperation{ID: "admin", Method: "GET", Path: "/admin"}),
@@ -72,6 +75,7 @@ func estate(version uint64) *policy.Source {
 		return &source.Credentials[len(source.Credentials)-1]
 	}
 	credential(acmeKey, "acme", "checkout", "sandbox")
+	credential(acmeOtherKey, "acme", "checkout", "sandbox")
 	credential(acmeProdKey, "acme", "checkout", "production")
 	credential(globexKey, "globex", "desk", "sandbox")
 	credential(revokedKey, "acme", "checkout", "sandbox").RevokedAt = 1

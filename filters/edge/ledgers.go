@@ -15,30 +15,45 @@ type ledgers struct {
 	wide    [policy.MaxLimits]policy.Bucket // of scope partner
 }
 
+// place says in which of a request's three ledgers a bucket stands.
+type place uint8
+
+const (
+	placeOwn      place = iota // of the subscription
+	placeWide                  // of the partner, for scope partner
+	placeCapacity              // of the product, shared by all partners
+)
+
 // slots are the concurrency slots that a stream holds until it ends.
 type slots struct {
 	own, wide []uint64
 }
 
-// Take takes the request from all its limits, or from none. Where no lease is
-// held for one of them, the verdict is Undecided, and Wait gets it.
+// Take takes the request from all its limits and from the product's capacity,
+// or from none. Where no lease is held for one of them, the verdict is
+// Undecided, and Wait gets it.
 func (s *Stream) Take(snapshot *policy.Snapshot) policy.Verdict {
 	l := &s.edge.ledgers
+	s.limits, s.refused = s.limits[:0], policy.MaxLimits
 	all, ok := snapshot.Limits(&s.Decision, s.now, l.buckets[:0])
 	if !ok {
 		return policy.Verdict{Code: policy.OperationNotFound} // the subscription has gone while the request waited
 	}
 	own, wide := l.split(all)
-	s.limits = s.limits[:0]
-	v := s.takeFrom(own, false)
-	if v.Code == policy.Admitted && len(wide) > 0 {
-		if v = s.takeFrom(wide, true); v.Code != policy.Admitted {
-			s.giveBack(own)
-		}
+	v := s.takeFrom(own, placeOwn)
+	if v.Code != policy.Admitted {
+		return v
 	}
-	if v.Code == policy.Admitted {
-		s.hold(own, wide)
+	if v = s.takeFrom(wide, placeWide); v.Code != policy.Admitted {
+		s.giveBack(own, placeOwn)
+		return v
 	}
+	if v = s.takeCapacity(snapshot); v.Code != policy.Admitted {
+		s.giveBack(own, placeOwn)
+		s.giveBack(wide, placeWide)
+		return v
+	}
+	s.hold(own, wide)
 	return v
 }
 
@@ -55,25 +70,29 @@ func (l *ledgers) split(all []policy.Bucket) (own, wide []policy.Bucket) {
 	return own, wide
 }
 
-// ledgerKey is the key of one of the request's two ledgers, a view of scratch space.
-func (s *Stream) ledgerKey(wide bool) string {
+// ledgerKey is the key of one of the request's ledgers, a view of scratch
+// space. What follows the prefix is what policy.LedgerID makes of a bucket's id.
+func (s *Stream) ledgerKey(at place) string {
 	l, d := &s.edge.ledgers, &s.Decision
-	b := append(append(append(l.key[:0], l.prefix...), d.Partner...), '/')
-	if wide {
-		b = append(append(b, '*'), d.Environment...)
-	} else {
-		b = append(b, d.Subscription...)
+	b := append(l.key[:0], l.prefix...)
+	switch at {
+	case placeOwn:
+		b = append(append(append(b, d.Partner...), '/'), d.Subscription...)
+	case placeWide:
+		b = append(append(append(b, d.Partner...), "/*"...), d.Environment...)
+	case placeCapacity:
+		b = append(append(append(append(b, '*'), d.Product...), "/*"...), d.Environment...)
 	}
 	l.key = b
 	return proxywasm.ViewString(b)
 }
 
 // takeFrom takes from the buckets of one ledger, by compare-and-swap.
-func (s *Stream) takeFrom(buckets []policy.Bucket, wide bool) policy.Verdict {
+func (s *Stream) takeFrom(buckets []policy.Bucket, at place) policy.Verdict {
 	if len(buckets) == 0 {
 		return policy.Verdict{Code: policy.Admitted}
 	}
-	key := s.ledgerKey(wide)
+	key := s.ledgerKey(at)
 	told := len(s.limits)
 	for range maxAttempts {
 		value, cas, err := sharedValue(key)
@@ -88,6 +107,35 @@ func (s *Stream) takeFrom(buckets []policy.Bucket, wide bool) policy.Verdict {
 			return v
 		}
 		if err = swapShared(key, value, cas); err == nil {
+			s.edge.usage.touched.add(key[len(s.edge.ledgers.prefix):])
+			return v
+		}
+		if err != proxywasm.ErrCasMismatch {
+			break
+		}
+	}
+	return policy.Verdict{Code: policy.LimitUnavailable}
+}
+
+// takeCapacity takes from what the product bears, shared fairly among all
+// partners.
+func (s *Stream) takeCapacity(snapshot *policy.Snapshot) policy.Verdict {
+	bucket, weight, ok := snapshot.Capacity(&s.Decision, s.now)
+	if !ok {
+		return policy.Verdict{Code: policy.Admitted}
+	}
+	key := s.ledgerKey(placeCapacity)
+	for range maxAttempts {
+		value, cas, err := sharedValue(key)
+		if err != nil {
+			break
+		}
+		ledger, v := policy.Ledger(value).TakeCapacity(&bucket, s.Decision.Partner, weight, s.now)
+		if v.Code == policy.Undecided {
+			return v
+		}
+		// A refusal changes the ledger too: the partner has called.
+		if err = swapShared(key, ledger, cas); err == nil {
 			s.edge.usage.touched.add(key[len(s.edge.ledgers.prefix):])
 			return v
 		}
@@ -126,16 +174,16 @@ func appendSlots(keys []uint64, buckets []policy.Bucket) []uint64 {
 // release frees the stream's slots, once.
 func (s *Stream) release() {
 	if len(s.slots.own) > 0 {
-		s.releaseFrom(s.slots.own, false)
+		s.releaseFrom(s.slots.own, placeOwn)
 	}
 	if len(s.slots.wide) > 0 {
-		s.releaseFrom(s.slots.wide, true)
+		s.releaseFrom(s.slots.wide, placeWide)
 	}
 	s.slots.own, s.slots.wide = s.slots.own[:0], s.slots.wide[:0]
 }
 
-func (s *Stream) releaseFrom(keys []uint64, wide bool) {
-	key := s.ledgerKey(wide)
+func (s *Stream) releaseFrom(keys []uint64, at place) {
+	key := s.ledgerKey(at)
 	for range maxAttempts {
 		value, cas, err := sharedValue(key)
 		if err != nil || !policy.Ledger(value).Release(keys) {
@@ -149,8 +197,11 @@ func (s *Stream) releaseFrom(keys []uint64, wide bool) {
 	proxywasm.LogError("partnergate: a concurrency slot could not be released; it stays in use until the proxy restarts")
 }
 
-func (s *Stream) giveBack(buckets []policy.Bucket) {
-	key := s.ledgerKey(false)
+func (s *Stream) giveBack(buckets []policy.Bucket, at place) {
+	if len(buckets) == 0 {
+		return
+	}
+	key := s.ledgerKey(at)
 	for range maxAttempts {
 		value, cas, err := sharedValue(key)
 		if err != nil {
@@ -171,26 +222,36 @@ func (s *Stream) lacking(snapshot *policy.Snapshot, wants []policy.Report) []pol
 		return wants
 	}
 	own, wide := s.edge.ledgers.split(all)
-	for i, buckets := range [...][]policy.Bucket{own, wide} {
+	for at, buckets := range [...][]policy.Bucket{placeOwn: own, placeWide: wide} {
 		if len(buckets) == 0 {
 			continue
 		}
-		value, _, _ := sharedValue(s.ledgerKey(i == 1)) // missing: all are lacking
+		value, _, _ := sharedValue(s.ledgerKey(place(at))) // missing: all are lacking
 		for j := range buckets {
 			if policy.Ledger(value).Take(buckets[j:j+1], s.now, s.Decision.PolicyVersion).Code == policy.Undecided {
-				id := policy.AppendBucketID(nil, &s.Decision, &buckets[j].Limit)
-				wants = append(wants, policy.Report{ID: string(id), Wanted: true, Demand: 1})
+				wants = append(wants, s.wanted(policy.AppendBucketID(nil, &s.Decision, &buckets[j].Limit)))
 			}
 		}
 	}
+	if bucket, weight, ok := snapshot.Capacity(&s.Decision, s.now); ok {
+		value, _, _ := sharedValue(s.ledgerKey(placeCapacity))
+		if _, v := policy.Ledger(value).TakeCapacity(&bucket, s.Decision.Partner, weight, s.now); v.Code == policy.Undecided {
+			wants = append(wants, s.wanted(policy.AppendCapacityID(nil, &s.Decision, &bucket.Limit)))
+		}
+	}
 	return wants
+}
+
+// wanted is the report of a bucket that this stream, and those that wait, want.
+func (s *Stream) wanted(id []byte) policy.Report {
+	return policy.Report{ID: string(id), Wanted: true, Demand: uint64(len(s.edge.waiting.streams) + 1)}
 }
 
 // Limit is the name of the limit that a verdict of Take is about; empty where
 // it let the request through.
 func (s *Stream) Limit(v policy.Verdict) string {
 	s.retryAfter = v.RetryAfter
-	if v.Code == policy.Admitted || s.refused >= len(s.limits) {
+	if v.Code != policy.LimitExceeded && v.Code != policy.LimitUnavailable || s.refused >= len(s.limits) {
 		return ""
 	}
 	return s.limits[s.refused].name
