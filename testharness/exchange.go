@@ -72,6 +72,14 @@ func (e *Exchange) Wait(ctx context.Context) (*http.Response, error) {
 var ErrPaused = errors.New("the stream is paused and nothing is left that could resume it")
 
 func (e *Exchange) wait(ctx context.Context) error {
+	if e.proxy.clock.virtual == nil {
+		select {
+		case <-e.done:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	l := e.stream.thread.loop
 	for {
 		next := l.signal.wait()
@@ -80,7 +88,7 @@ func (e *Exchange) wait(ctx context.Context) error {
 			return nil
 		default:
 		}
-		if e.proxy.clock.virtual != nil && l.idle() {
+		if l.idle() {
 			select {
 			case <-e.done:
 				return nil
