@@ -235,7 +235,9 @@ func (s *Service) reload(ctx context.Context) error {
 // install makes a policy and its snapshot the current ones.
 func (s *Service) install(after *state, next *compiled) {
 	s.policy.Store(after)
-	s.publisher.publish(next, s.now())
+	if s.publisher.publish(next, s.now()) {
+		s.metrics.published(after.revision)
+	}
 }
 
 func (s *Service) lock(ctx context.Context) error {

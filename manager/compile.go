@@ -23,10 +23,12 @@ func (s *Service) compile(of *state) (*compiled, error) {
 	if published := s.Published(); published != nil {
 		held = published.Snapshot
 	}
+	started := time.Now()
 	built, err := policy.Build(of.source(), held)
 	if err == nil {
 		var snapshot *policy.Snapshot
 		if snapshot, err = built.Load(held); err == nil {
+			s.metrics.compiledIn(time.Since(started))
 			return &compiled{policy: of, built: built, snapshot: snapshot}, nil
 		}
 	}

@@ -1,16 +1,130 @@
 package manager
 
-import "context"
+import (
+	"context"
+	"crypto/sha256"
+	"math/rand/v2"
+	"time"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/filters/wire"
+)
+
+// A watch without news is answered after watchLongest at most, and watchSpread
+// earlier at least, so that proxies do not come back all at once.
+const (
+	watchLongest = 25 * time.Second
+	watchSpread  = 3 * time.Second
+)
 
 // Watch answers a proxy that asks for a newer policy: at once where there is
 // one or where the proxy is to sync, else after 25 seconds at most. Body and
 // reply are a Watch and a WatchReply of package wire.
 func (s *Service) Watch(ctx context.Context, body []byte) (reply []byte, err error) {
-	return nil, &Error{Code: CodeUnavailable, Message: "not built yet"}
+	m, err := wire.ParseWatch(string(body))
+	if err != nil {
+		return nil, unreadable("watch", err)
+	}
+	if m.Schema != policy.SchemaVersion {
+		return nil, &Error{Code: CodeInvalid, Reason: "schema_unknown",
+			Message: "this manager makes snapshots that the filters of that proxy cannot read; bring manager and filters to versions that are at most one apart"}
+	}
+	id, err := proxyID(m.Proxy.Node, m.Proxy.Nonce)
+	if err != nil {
+		return nil, err
+	}
+	defer s.metrics.watching()()
+	answer := s.watch(ctx, id, m.Digest)
+	return answer.Append(nil), nil
+}
+
+// watch waits for news. Whatever ends it without news says that what the proxy
+// holds is current, which it is.
+func (s *Service) watch(ctx context.Context, id string, held [32]byte) wire.WatchReply {
+	timer := time.NewTimer(watchLongest - rand.N(watchSpread))
+	defer timer.Stop()
+	ended, end := s.contacts.beginWatch(id, s.now())
+	defer end()
+	for {
+		changed := s.Changed()
+		manifest := s.Published().Manifest
+		current := sha256.Sum256(manifest) == held
+		if nudged := s.contacts.takeNudge(id, current, s.now()); nudged || !current {
+			r := wire.WatchReply{SyncNow: nudged}
+			if !current {
+				r.Manifest = string(manifest)
+			}
+			return r
+		}
+		select {
+		case <-changed:
+			continue
+		case <-ended: // nudged, or another watch has taken its place
+			return wire.WatchReply{SyncNow: s.contacts.takeNudge(id, true, s.now())}
+		case <-timer.C:
+		case <-s.ctx.Done():
+		case <-ctx.Done():
+		}
+		return wire.WatchReply{}
+	}
+}
+
+// beginWatch ends the watch that the proxy had under way: it has given that up.
+func (c *contacts) beginWatch(id string, now time.Time) (ended <-chan struct{}, end func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.get(id)
+	p.seen = now
+	if p.watch != nil {
+		close(p.watch)
+	}
+	mine := make(chan struct{})
+	p.watch = mine
+	return mine, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if p.watch == mine {
+			p.watch = nil
+		}
+	}
+}
+
+// takeNudge reports once that a proxy is to sync. current says that what it
+// holds is the current policy.
+func (c *contacts) takeNudge(id string, current bool, now time.Time) (nudged bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.get(id)
+	if current {
+		p.policyAt = now
+	}
+	nudged, p.nudged = p.nudged, false
+	return nudged
 }
 
 // Parts answers a proxy that fetches parts of a snapshot. Body and reply are a
 // Parts and a PartsReply of package wire.
-func (s *Service) Parts(ctx context.Context, body []byte) (reply []byte, err error) {
-	return nil, &Error{Code: CodeUnavailable, Message: "not built yet"}
+func (s *Service) Parts(_ context.Context, body []byte) (reply []byte, err error) {
+	m, err := wire.ParseParts(string(body))
+	if err != nil {
+		return nil, unreadable("parts", err)
+	}
+	published := s.Published()
+	var answer wire.PartsReply
+	size := 64
+	for _, digest := range m.Digests {
+		part := published.Parts[digest]
+		if size += len(part) + 4; size > wire.MaxMessage {
+			break
+		}
+		answer.Parts = append(answer.Parts, string(part))
+	}
+	reply = answer.Append(make([]byte, 0, size))
+	s.metrics.partsSent(len(reply))
+	return reply, nil
+}
+
+func unreadable(what string, err error) error {
+	return &Error{Code: CodeInvalid, Reason: "malformed",
+		Message: "the body is not a " + what + " message: " + err.Error() + "; bring manager and filters to versions that are at most one apart"}
 }

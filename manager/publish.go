@@ -32,13 +32,13 @@ type publisher struct {
 	recent  []map[[32]byte]bool // digests of the last versions, newest last
 }
 
-// publish makes a snapshot the current one, unless its bytes are that already.
-func (p *publisher) publish(next *compiled, at time.Time) {
+// publish makes a snapshot the current one, and reports false where its bytes are that already.
+func (p *publisher) publish(next *compiled, at time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := p.current.Load()
 	if before != nil && string(before.Manifest) == next.built.Manifest {
-		return
+		return false
 	}
 	p.current.Store(&Published{
 		Snapshot: next.snapshot, Manifest: []byte(next.built.Manifest),
@@ -46,6 +46,7 @@ func (p *publisher) publish(next *compiled, at time.Time) {
 	})
 	close(p.changed)
 	p.changed = make(chan struct{})
+	return true
 }
 
 // parts gathers the parts of a snapshot and of those before it.

@@ -33,6 +33,9 @@ type Service struct {
 	writing chan struct{} // holds one token while a change is decided and stored
 	policy  atomic.Pointer[state]
 
+	contacts *contacts    // with proxies
+	buckets  *bucketLocks // held while leases are decided on
+
 	accounts sync.Mutex // held while an account is read, changed and stored
 
 	ctx    context.Context // ends with Close
@@ -63,12 +66,15 @@ func NewService(ctx context.Context, c Config) (*Service, error) {
 		s.logger = slog.Default()
 	}
 	s.publisher.changed = make(chan struct{})
+	s.contacts, s.buckets = newContacts(s.now()), newBucketLocks()
+	s.metrics.countProxies(s.liveProxies)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.start(ctx); err != nil {
 		s.cancel()
 		return nil, err
 	}
 	s.work.Go(s.poll)
+	s.work.Go(s.retain)
 	return s, nil
 }
 
@@ -197,6 +203,7 @@ func (s *Service) unavailable(what string, err error) error {
 		return err
 	}
 	if !errors.Is(err, context.Canceled) {
+		s.metrics.storeFailed(what)
 		s.logger.Error("the store failed", "call", what, "error", err)
 	}
 	return &Error{Code: CodeUnavailable, Message: "the store does not answer; try again in a moment"}

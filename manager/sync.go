@@ -1,10 +1,372 @@
 package manager
 
-import "context"
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/filters/wire"
+	"github.com/partnergate/partnergate/manager/lease"
+)
+
+// maxHold is how long a batch whose proxy wants what others have to give back
+// first waits for them: less than its requests wait.
+const maxHold = 150 * time.Millisecond
 
 // Sync stores one batch of a proxy and answers with grants. A batch that was
 // stored before is not counted again and gets the same answer. Body and reply
 // are a Sync and a SyncReply of package wire.
 func (s *Service) Sync(ctx context.Context, body []byte) (reply []byte, err error) {
-	return nil, &Error{Code: CodeUnavailable, Message: "not built yet"}
+	m, err := wire.ParseSync(string(body))
+	if err != nil {
+		s.metrics.synced(syncRefused)
+		return nil, unreadable("sync", err)
+	}
+	id, err := proxyID(m.Proxy.Node, m.Proxy.Nonce)
+	if err != nil {
+		s.metrics.synced(syncRefused)
+		return nil, err
+	}
+	contact := s.contacts.hear(id, s.now())
+	select {
+	case contact.busy <- struct{}{}:
+		defer func() { <-contact.busy }()
+	case <-ctx.Done():
+		return nil, &Error{Code: CodeUnavailable, Message: "an earlier batch of that proxy is still being stored; send this one again"}
+	}
+	x := &exchange{service: s, id: id, contact: contact, batch: &m}
+	reply, err = x.run(ctx)
+	s.metrics.synced(x.result(err))
+	return reply, err
+}
+
+// exchange is one batch on its way into the store, and its answer.
+type exchange struct {
+	service *Service
+	id      string
+	contact *contact
+	batch   *wire.Sync
+	asked   map[string]bool // buckets that the proxy is asked about
+
+	proxy    *Proxy // as stored
+	answer   wire.SyncReply
+	starved  []string // buckets that it wants and gets nothing of yet
+	awaited  bool     // somebody who can give something back is there
+	repeated bool
+	stale    bool
+}
+
+func (x *exchange) result(err error) string {
+	switch {
+	case x.stale:
+		return syncRefused
+	case err != nil:
+		return syncFailed
+	case x.repeated:
+		return syncRepeated
+	}
+	return syncStored
+}
+
+func (x *exchange) run(ctx context.Context) ([]byte, error) {
+	x.asked = x.service.contacts.takeBuckets(x.contact)
+	for range maxTries {
+		err := x.store(ctx)
+		switch {
+		case errors.Is(err, ErrRevision):
+			x.service.metrics.leaseConflict()
+			continue
+		case err != nil:
+			x.askAgain()
+			return nil, err
+		case x.repeated:
+			return x.proxy.Reply, nil
+		}
+		x.service.contacts.announce()
+		if len(x.starved) > 0 && x.awaited {
+			x.hold(ctx)
+		}
+		return x.proxy.Reply, nil
+	}
+	x.askAgain()
+	return nil, &Error{Code: CodeUnavailable, Message: "other managers keep changing the same leases; send the batch again"}
+}
+
+// askAgain remembers for the next batch what this one was to be asked about.
+func (x *exchange) askAgain() {
+	contacts := x.service.contacts
+	contacts.mu.Lock()
+	defer contacts.mu.Unlock()
+	for id := range x.asked {
+		x.contact.buckets[id] = true
+	}
+}
+
+// store decides on the batch, and stores it with its answer in one commit.
+func (x *exchange) store(ctx context.Context) error {
+	s, now := x.service, x.service.now()
+	if err := x.load(ctx, now); err != nil || x.repeated {
+		return err
+	}
+	commit := SyncCommit{Usage: usageRows(x.batch.Usage, now), Requests: requestRecords(x.batch.Requests, x.id, now)}
+	commit.CredentialUses = credentialUses(commit.Requests)
+	x.answer = wire.SyncReply{Sequence: x.batch.Sequence}
+	d := x.decide(x.reports(), now)
+	unlock := s.buckets.lock(d.ids)
+	defer unlock()
+	if err := d.step(ctx); err != nil {
+		return err
+	}
+	if err := x.commit(ctx, commit, d); err != nil {
+		return err
+	}
+	s.metrics.stored(commit.Usage, x.batch.Dropped)
+	return nil
+}
+
+// load reads what is stored of the proxy, and compares sequences. A gap is let
+// pass: the manager's store was restored, and what was in between is lost.
+func (x *exchange) load(ctx context.Context, now time.Time) error {
+	s := x.service
+	p, err := s.store.Proxy(ctx, x.id)
+	switch {
+	case errors.Is(err, ErrMissing):
+		p = &Proxy{ID: x.id, Node: clean(x.batch.Proxy.Node, maxNode), FirstSeen: now}
+	case err != nil:
+		return s.unavailable("Proxy", err)
+	case p.Sequence == x.batch.Sequence:
+		x.repeated, x.proxy = true, p
+		return nil
+	case p.Sequence > x.batch.Sequence:
+		x.stale = true
+		return &Error{Code: CodeConflict, Reason: "sequence_stale", Message: "batch " + strconv.FormatUint(x.batch.Sequence, 10) +
+			" of the proxy " + x.id + " is older than the last one stored, " + strconv.FormatUint(p.Sequence, 10) + "; two proxies must not share one nonce"}
+	case p.Sequence+1 < x.batch.Sequence:
+		s.logger.Warn("batches of a proxy are missing; was the store restored?", "proxy", x.id, "stored", p.Sequence, "received", x.batch.Sequence)
+	}
+	x.proxy = p
+	return nil
+}
+
+// reports are those of the batch, and nothing for buckets that the proxy is
+// asked about beyond them. Of two reports on one bucket the first counts.
+func (x *exchange) reports() map[string]*policy.Report {
+	reports := make(map[string]*policy.Report, len(x.batch.Reports)+len(x.asked))
+	for id := range x.asked {
+		reports[id] = nil
+	}
+	for i := range x.batch.Reports {
+		if r := &x.batch.Reports[i]; reports[r.ID] == nil {
+			reports[r.ID] = r
+		}
+	}
+	return reports
+}
+
+// commit stores the proxy with its answer, and tells who is concerned.
+func (x *exchange) commit(ctx context.Context, commit SyncCommit, d *decisions) error {
+	s, next := x.service, *x.proxy
+	x.answer.Grants = append(x.answer.Grants, d.grants...)
+	x.answer.Forget = append(x.answer.Forget, d.forget...)
+	next.LastSync, next.Sequence = d.now, x.batch.Sequence
+	next.PolicyVersion = signed(x.batch.PolicyVersion)
+	next.PolicyAt = d.now.Add(-time.Duration(min(x.batch.PolicyAge, uint64(maxPolicyAge/time.Millisecond))) * time.Millisecond)
+	next.Reply = x.answer.Append(nil)
+	commit.Proxy, commit.Buckets = &next, d.changed
+	err := s.store.CommitSync(ctx, commit)
+	if errors.Is(err, ErrRevision) {
+		return err
+	}
+	if err != nil {
+		return s.unavailable("CommitSync", err)
+	}
+	next.Revision++
+	x.proxy, x.starved, x.awaited = &next, d.starved, false
+	s.metrics.granted(d.grants)
+	s.contacts.changed(d.changed)
+	for _, n := range d.nudges {
+		if s.contacts.nudge(n.proxy, n.bucket) && n.proxy != x.id {
+			x.awaited = true
+		}
+	}
+	return nil
+}
+
+// maxPolicyAge bounds what is believed of a policy's age.
+const maxPolicyAge = 366 * 24 * time.Hour
+
+// hold waits until others have given back what the proxy wants, and adds that
+// to the answer, which nobody has seen yet.
+func (x *exchange) hold(ctx context.Context) {
+	s := x.service
+	s.metrics.leaseHeld()
+	timer := time.NewTimer(maxHold)
+	defer timer.Stop()
+	changed, done := s.contacts.wait(x.starved)
+	defer done()
+	for {
+		// Where this fails, the answer without more is stored, and good.
+		if err := x.storeAgain(ctx); err != nil || len(x.starved) == 0 {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return
+		case <-s.ctx.Done():
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// storeAgain decides anew on what the proxy lacks.
+func (x *exchange) storeAgain(ctx context.Context) error {
+	s := x.service
+	reports := make(map[string]*policy.Report, len(x.starved))
+	for _, id := range x.starved {
+		reports[id] = nil
+	}
+	d := x.decide(reports, s.now())
+	unlock := s.buckets.lock(d.ids)
+	defer unlock()
+	if err := d.step(ctx); err != nil {
+		return err
+	}
+	if len(d.changed) == 0 {
+		x.starved = d.starved
+		return nil
+	}
+	before := x.answer
+	err := x.commit(ctx, SyncCommit{}, d)
+	if err != nil {
+		x.answer = before
+	}
+	return err
+}
+
+// decisions are the steps of the buckets of one batch.
+type decisions struct {
+	x       *exchange
+	now     time.Time
+	ids     []string // in order
+	reports map[string]*policy.Report
+	alive   map[string]bool
+
+	grants  []policy.Grant
+	forget  []string
+	changed []Bucket
+	starved []string
+	nudges  []nudge
+}
+
+// nudge is a proxy that is to sync because of a bucket.
+type nudge struct{ proxy, bucket string }
+
+func (x *exchange) decide(reports map[string]*policy.Report, now time.Time) *decisions {
+	return &decisions{x: x, now: now, ids: names(reports), reports: reports, alive: map[string]bool{x.id: true}}
+}
+
+// step steps all buckets. The caller holds their locks.
+func (d *decisions) step(ctx context.Context) error {
+	s := d.x.service
+	stored, err := s.store.Buckets(ctx, d.ids)
+	if err != nil {
+		return s.unavailable("Buckets", err)
+	}
+	policyNow := s.current()
+	for _, id := range d.ids {
+		bucket := Bucket{ID: id}
+		if len(stored) > 0 && stored[0].ID == id {
+			bucket, stored = stored[0], stored[1:]
+		}
+		d.stepOne(ctx, policyNow, bucket)
+	}
+	return nil
+}
+
+func (d *decisions) stepOne(ctx context.Context, policyNow *state, stored Bucket) {
+	id, ok := policy.ParseBucketID(stored.ID)
+	if !ok {
+		d.forget = append(d.forget, stored.ID)
+		return
+	}
+	bucket := lease.New(id.Kind)
+	if stored.Revision > 0 {
+		var err error
+		if bucket, err = lease.Decode(id.Kind, stored.State); err != nil {
+			d.x.service.logger.Error("the leases of a bucket cannot be read; nothing is granted of it", "bucket", stored.ID, "error", err)
+			return
+		}
+	}
+	out := bucket.Step(lease.Input{
+		ID: stored.ID, Now: d.now.UnixMilli(), Contract: policyNow.contract(id, d.now), Proxy: d.x.id, Report: d.reports[stored.ID],
+		Live: func(proxy string) bool { return d.live(ctx, proxy) },
+	})
+	d.take(stored.ID, &out)
+	if after := bucket.Append(nil); !bytes.Equal(after, stored.State) && (stored.Revision > 0 || !bucket.Empty()) {
+		d.changed = append(d.changed, Bucket{ID: stored.ID, State: after, Revision: stored.Revision})
+	}
+}
+
+func (d *decisions) take(bucket string, out *lease.Outcome) {
+	if out.Grant != nil {
+		d.grants = append(d.grants, *out.Grant)
+	}
+	if out.Forget {
+		d.forget = append(d.forget, bucket)
+	}
+	if out.Starved {
+		d.starved = append(d.starved, bucket)
+	}
+	if out.Again {
+		d.nudges = append(d.nudges, nudge{d.x.id, bucket})
+	}
+	for _, proxy := range out.Nudge {
+		d.nudges = append(d.nudges, nudge{proxy, bucket})
+	}
+}
+
+func (d *decisions) live(ctx context.Context, proxy string) bool {
+	alive, known := d.alive[proxy]
+	if !known {
+		alive = d.x.service.live(ctx, proxy, d.now)
+		d.alive[proxy] = alive
+	}
+	return alive
+}
+
+// bucketLocks keep batches of different proxies from deciding on one bucket at
+// the same time, so that the store has no conflicts to tell of.
+type bucketLocks [256]chan struct{}
+
+func newBucketLocks() *bucketLocks {
+	var l bucketLocks
+	for i := range l {
+		l[i] = make(chan struct{}, 1)
+	}
+	return &l
+}
+
+// lock locks all buckets, in an order that is the same for everybody.
+func (l *bucketLocks) lock(ids []string) (unlock func()) {
+	stripes := make([]int, len(ids))
+	for i, id := range ids {
+		stripes[i] = int(policy.BucketKey(id) % uint64(len(l)))
+	}
+	slices.Sort(stripes)
+	stripes = slices.Compact(stripes)
+	for _, i := range stripes {
+		l[i] <- struct{}{}
+	}
+	return func() {
+		for _, i := range stripes {
+			<-l[i]
+		}
+	}
 }

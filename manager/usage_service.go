@@ -3,6 +3,9 @@ package manager
 import (
 	"context"
 	"time"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/manager/lease"
 )
 
 // Bounds of what usage is asked for and how long it is kept.
@@ -55,7 +58,7 @@ func (s *Service) Requests(ctx context.Context, q RequestQuery) (*RequestPage, e
 func (s *Service) span(from, to *time.Time) error {
 	switch {
 	case from.IsZero() && to.IsZero():
-		*to = s.now().Add(10 * time.Minute)
+		*to = s.now().Add(maxAhead)
 		*from = s.now().Add(-defaultSpan)
 	case to.IsZero():
 		*to = from.Add(defaultSpan)
@@ -79,7 +82,110 @@ type LimitUse struct {
 	ResetsAt     time.Time
 }
 
-// LimitUse tells how much is left of the quotas of a partner in an environment.
+// LimitUse tells how much is left of the quotas of a partner in an environment:
+// by subscription and limit, then by application. Limits that count for the
+// whole partner stand once, without subscription.
 func (s *Service) LimitUse(ctx context.Context, partner, environment string) ([]LimitUse, error) {
-	return nil, &Error{Code: CodeUnavailable, Message: "not built yet"}
+	now := s.now()
+	uses, ids := s.current().quotas(partner, environment, now)
+	buckets, err := s.store.Buckets(ctx, ids)
+	if err != nil {
+		return nil, s.unavailable("Buckets", err)
+	}
+	for i := range uses {
+		u, id := &uses[i], ids[i]
+		kind, requests, _ := u.Limit.contract()
+		bucket := lease.New(kind)
+		if len(buckets) > 0 && buckets[0].ID == id {
+			if stored, err := lease.Decode(kind, buckets[0].State); err == nil {
+				bucket = stored
+			}
+			buckets = buckets[1:]
+		}
+		granted, end := bucket.Granted(now.UnixMilli())
+		u.Used, u.Remaining, u.ResetsAt = granted, max(requests-granted, 0), time.UnixMilli(end).UTC()
+	}
+	return uses, nil
+}
+
+// quotas lists the quotas that count now, and the ids of their buckets, in step.
+func (s *state) quotas(partner, environment string, now time.Time) (uses []LimitUse, ids []string) {
+	p, ok := s.partner(partner)
+	if !ok {
+		return nil, nil
+	}
+	shared := map[string]bool{}
+	for _, name := range names(p.subscriptions) {
+		subscription := p.subscriptions[name]
+		if subscription.Spec.Environment != environment || !subscription.inForce(now) {
+			continue
+		}
+		for _, l := range s.limits(subscription) {
+			if l.Quota == nil {
+				continue
+			}
+			for _, u := range p.counters(subscription, l) {
+				id := u.bucket(partner, environment)
+				if u.Subscription == "" && shared[id] {
+					continue
+				}
+				shared[id] = true
+				uses, ids = append(uses, u), append(ids, id)
+			}
+		}
+	}
+	return uses, ids
+}
+
+// counters are the counters of one limit of a subscription: one, or one for
+// each application.
+func (p *partnerState) counters(of *Subscription, l Limit) []LimitUse {
+	switch l.scope() {
+	case ScopePartner:
+		return []LimitUse{{Limit: l}}
+	case ScopeApplication:
+		applications := of.Spec.Applications
+		if len(applications) == 0 {
+			applications = names(p.applications)
+		}
+		uses := make([]LimitUse, len(applications))
+		for i, application := range applications {
+			uses[i] = LimitUse{Limit: l, Subscription: of.Metadata.Name, Application: application}
+		}
+		return uses
+	}
+	return []LimitUse{{Limit: l, Subscription: of.Metadata.Name}}
+}
+
+// bucket is the id of the counter's bucket.
+func (u *LimitUse) bucket(partner, environment string) string {
+	kind, _, _ := u.Limit.contract()
+	scope := map[Scope]policy.Scope{ScopePartner: policy.ScopePartner, ScopeApplication: policy.ScopeApplication}[u.Limit.scope()]
+	d := policy.Decision{Partner: partner, Environment: environment, Subscription: u.Subscription, Application: u.Application}
+	return string(policy.AppendBucketID(nil, &d, &policy.Limit{Name: u.Limit.Name, Kind: kind, Scope: scope}))
+}
+
+// retain drops now and then what is too old to be kept.
+func (s *Service) retain() {
+	ticker := time.NewTicker(retentionPeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+			s.dropOld(s.ctx)
+		}
+	}
+}
+
+func (s *Service) dropOld(ctx context.Context) {
+	now := s.now()
+	s.contacts.forget(now.Add(-retentionPeriod))
+	if err := s.store.DeleteUsageBefore(ctx, now.Add(-usageKept), now.Add(-requestsKept)); err != nil {
+		_ = s.unavailable("DeleteUsageBefore", err) // logged and counted; it is tried again in an hour
+	}
+	if err := s.store.DeleteProxiesBefore(ctx, now.Add(-proxyRecordsKept)); err != nil {
+		_ = s.unavailable("DeleteProxiesBefore", err)
+	}
 }
