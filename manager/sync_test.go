@@ -1,0 +1,316 @@
+package manager_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/filters/wire"
+	"github.com/partnergate/partnergate/manager"
+)
+
+func TestOneProxyGetsTheWholeContract(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	leased(t, s)
+	p := newProcess(t, s, c, "one")
+	for _, id := range []string{throughput, daily, few, inFlight} {
+		if code := p.take(id); code != policy.Undecided {
+			t.Fatalf("%s without a lease: %v", id, code)
+		}
+	}
+	p.settle()
+	for id, want := range map[string]int{throughput: 10, inFlight: 4} {
+		if n, last := p.takeAll(id); n != want || last != policy.LimitExceeded {
+			t.Errorf("%s admits %d, then %v; want %d", id, n, last, want)
+		}
+	}
+	for id, want := range map[string]int{daily: 100, few: 3} {
+		n := 0
+		for last := policy.Undecided; last == policy.Undecided; p.settle() {
+			var more int
+			more, last = p.takeAll(id)
+			n += more
+		}
+		if n != want {
+			t.Errorf("%s admits %d, want %d", id, n, want)
+		}
+	}
+	c.advance(time.Second)
+	if n, _ := p.takeAll(throughput); n != 5 {
+		t.Errorf("a second later %d are admitted, want 5", n)
+	}
+}
+
+func TestTwoProxiesShareAtOnce(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	leased(t, s)
+	a, b := newProcess(t, s, c, "a"), newProcess(t, s, c, "b")
+	for _, id := range []string{throughput, inFlight} {
+		a.take(id)
+		b.take(id)
+	}
+	a.settle()
+	stop := a.attend()
+	// The first batch waits for what a gives back; where the machine is slow, the next ones have it.
+	for b.settle(); b.take(inFlight) == policy.Undecided || b.take(throughput) == policy.Undecided; {
+		b.settle()
+	}
+	stop()
+	a.settle()
+	b.release(inFlight)
+	for id, want := range map[string]int{throughput: 10, inFlight: 4} {
+		na, _ := a.takeAll(id)
+		nb, _ := b.takeAll(id)
+		if id == throughput {
+			nb++ // taken above
+		}
+		if na != want/2 || nb != want/2 {
+			t.Errorf("%s: %d and %d, want %d each", id, na, nb, want/2)
+		}
+	}
+}
+
+func TestSilentProxyIsGivenUp(t *testing.T) {
+	c := newClock()
+	store := openStore(t, filepath.Join(t.TempDir(), "policy.db"))
+	s := startService(t, c, store, slog.DiscardHandler)
+	leased(t, s)
+	a, b := newProcess(t, s, c, "a"), newProcess(t, s, c, "b")
+	a.take(throughput)
+	a.settle()
+	c.advance(14 * time.Second)
+	b.take(throughput)
+	b.settle()
+	if n, last := b.takeAll(throughput); n != 0 || last != policy.Undecided {
+		t.Fatalf("while the other is there: %d, then %v", n, last)
+	}
+	// Another manager has heard of nobody yet: it waits as long again.
+	s.Close()
+	s = startService(t, c, store, slog.DiscardHandler)
+	b.s = s
+	c.advance(14 * time.Second)
+	b.settle()
+	if n, _ := b.takeAll(throughput); n != 0 {
+		t.Fatalf("a manager that just started gives on %d", n)
+	}
+	c.advance(time.Second)
+	b.settle()
+	if n, _ := b.takeAll(throughput); n != 0 {
+		t.Fatalf("what the silent one held is given on at once: %d", n)
+	}
+	c.advance(2 * time.Second)
+	if n, _ := b.takeAll(throughput); n != 10 {
+		t.Fatalf("after two seconds with the whole rate %d are admitted, want 10", n)
+	}
+	// The silent one is heard from again: it has nothing before the other has shrunk.
+	a.s = s
+	a.touched[policy.LedgerID(throughput)] = true
+	a.settle()
+	if n, last := a.takeAll(throughput); n != 0 || last != policy.Undecided {
+		t.Fatalf("it comes back and takes %d, then %v", n, last)
+	}
+}
+
+func TestRetryCountsOnceAndGetsTheSameAnswer(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	leased(t, s)
+	p := newProcess(t, s, c, "one")
+	p.take(daily)
+	p.usage = []wire.Usage{{Minute: minutes(c), Partner: "globex", Product: "pay", Environment: "sandbox", Outcome: "admitted", Count: 3}}
+	p.requests = []wire.Request{{Time: c.Now().UnixMilli(), RequestID: "r1", Partner: "globex", Credential: "key1", Outcome: "admitted", Method: "GET", Path: "/pay"}}
+	body := p.compose()
+	first := p.send(body)
+	for range 3 {
+		if again := p.send(body); !bytes.Equal(again, first) {
+			t.Fatalf("the retry is answered %x, first %x", again, first)
+		}
+	}
+	p.apply(first)
+	sums, err := s.Usage(context.Background(), manager.UsageQuery{GroupBy: []manager.UsageDimension{manager.ByPartner}})
+	if err != nil || len(sums) != 1 || sums[0].Requests != 3 {
+		t.Fatalf("usage %v, %v", sums, err)
+	}
+	page, err := s.Requests(context.Background(), manager.RequestQuery{})
+	if err != nil || len(page.Items) != 1 || page.Items[0].Proxy != p.name() {
+		t.Fatalf("requests %v, %v", page, err)
+	}
+	used, err := s.LimitUse(context.Background(), "globex", "sandbox")
+	if err != nil || granted(used, "daily") != 2 { // twice what was asked for
+		t.Fatalf("use %+v, %v", used, err)
+	}
+}
+
+func granted(uses []manager.LimitUse, limit string) (n int64) {
+	for _, u := range uses {
+		if u.Limit.Name == limit {
+			n += u.Used
+		}
+	}
+	return n
+}
+
+func TestSequences(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	p := newProcess(t, s, c, "one")
+	old := p.compose()
+	p.send(old)
+	p.sync()
+	_, err := s.Sync(context.Background(), old)
+	wantCode(t, err, manager.CodeConflict, "sequence_stale")
+	p.sequence += 10 // the store was restored from a backup
+	p.sync()
+}
+
+func TestUnreadableMessages(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	calls := map[string]func(context.Context, []byte) ([]byte, error){"sync": s.Sync, "watch": s.Watch, "parts": s.Parts}
+	for name, call := range calls {
+		for _, body := range []string{"", "{}", "<html>", "\x01", "\x02\x05", strings.Repeat("\xff", 99)} {
+			_, err := call(context.Background(), []byte(body))
+			if wantCode(t, err, manager.CodeInvalid, "malformed"); !strings.Contains(err.Error(), name) {
+				t.Errorf("%q does not name %s", err, name)
+			}
+		}
+	}
+	for _, id := range []wire.ProxyID{{}, {Node: "no nonce"}, {Node: "bad\xff", Nonce: [16]byte{1}}, {Node: strings.Repeat("n", 300), Nonce: [16]byte{1}}} {
+		m := wire.Sync{Proxy: id, Sequence: 1}
+		_, err := s.Sync(context.Background(), m.Append(nil))
+		wantCode(t, err, manager.CodeInvalid, "proxy_unknown")
+	}
+}
+
+func TestUnbelievableUsage(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	p := newProcess(t, s, c, "one")
+	for _, minute := range []int64{-1 << 63, 0, minutes(c) - 32*24*60, minutes(c) + 11, 1<<63 - 1} {
+		p.usage = append(p.usage, wire.Usage{Minute: minute, Partner: "acme", Outcome: "admitted", Count: 1})
+	}
+	p.usage = append(p.usage, wire.Usage{Minute: minutes(c) - 60, Partner: strings.Repeat("é", 500) + "\xff\x00", Outcome: "admitted", Count: 1})
+	p.requests = []wire.Request{{Time: -1 << 63, RequestID: "\xff\n", Path: strings.Repeat("/\xc3", 9000), Status: 65535, PolicyVersion: 1<<64 - 1, Outcome: "path_not_canonical"}}
+	p.sync()
+	from := c.Now().Truncate(time.Minute)
+	sums, err := s.Usage(context.Background(), manager.UsageQuery{From: from, To: from.Add(time.Minute), GroupBy: []manager.UsageDimension{manager.ByPartner}})
+	if err != nil || len(sums) != 1 || sums[0].Requests != 5 {
+		t.Fatalf("usage of now: %v, %v", sums, err)
+	}
+	page, err := s.Requests(context.Background(), manager.RequestQuery{})
+	if err != nil || len(page.Items) != 1 {
+		t.Fatalf("requests %v, %v", page, err)
+	}
+	if r := page.Items[0]; !r.Time.Equal(c.Now()) || r.RequestID != "��" || len(r.Path) > 4096 || r.Status != 999 || r.PolicyVersion != 1<<63-1 {
+		t.Errorf("logged %+v", r)
+	}
+}
+
+func TestForgetWhatIsNoContract(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	leased(t, s)
+	p := newProcess(t, s, c, "one")
+	unknown := []string{"no id", "globex/all/none/quota-day", "globex/all/daily/quota-month", "nobody/all/daily/quota-day",
+		"globex/all@none/each/quota-day", "globex/all@screening/daily/quota-day", "globex/*production/whole/quota-day"}
+	for _, id := range unknown {
+		p.wants[id] = 1
+	}
+	body := p.compose()
+	r, err := wire.ParseSyncReply(string(p.send(body)))
+	if err != nil || len(r.Forget) != len(unknown) || len(r.Grants) != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	// A contract that ends gives back what is held, then is forgotten.
+	p.take(daily)
+	p.take(throughput)
+	p.settle()
+	if n, _ := p.takeAll(daily); n == 0 {
+		t.Fatal("nothing is granted")
+	}
+	if _, err := s.Delete(context.Background(), files, ref(manager.KindSubscription, "globex", "all"), manager.AnyRevision); err != nil {
+		t.Fatal(err)
+	}
+	p.touched["globex/all"] = true
+	p.settle()
+	if rest, _ := p.ledgers["globex/all"].Report(nil, c.Now().UnixMilli()); len(rest) != 0 {
+		t.Errorf("still held: %+v", rest)
+	}
+}
+
+func TestScopes(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	leased(t, s)
+	p := newProcess(t, s, c, "one")
+	const each, whole = "globex/all@screening/each/quota-day", "globex/*sandbox/whole/quota-day"
+	for _, id := range []string{each, whole} {
+		p.take(id)
+	}
+	p.settle()
+	uses, err := s.LimitUse(context.Background(), "globex", "sandbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, u := range uses {
+		got = append(got, fmt.Sprintf("%s %s/%s %d of %d until %s", u.Limit.Name, u.Subscription, u.Application, u.Used, u.Used+u.Remaining, u.ResetsAt.Format(time.DateOnly)))
+	}
+	want := []string{
+		"daily all/ 0 of 100 until 2026-03-02", "few all/ 0 of 3 until 2026-04-01",
+		"each all/screening 2 of 50 until 2026-03-02", "whole / 2 of 70 until 2026-03-02",
+		"monthly risk-sandbox/ 0 of 10000 until 2026-04-01",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Exactly the contract is admitted, however many ask for it at the same time:
+// what one has left over is called back for the others.
+func TestQuotaIsSpentExactly(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	leased(t, s)
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	total := 0
+	processes := make([]*process, 6)
+	for i := range processes {
+		processes[i] = newProcess(t, s, c, fmt.Sprint("p", i))
+	}
+	hoarder := newProcess(t, s, c, "hoarder") // holds tokens that it never spends
+	hoarder.wants[daily] = 20
+	hoarder.settle()
+	stop := hoarder.attend()
+	defer stop()
+	for _, p := range processes {
+		all.Go(func() {
+			n := 0
+			for last := policy.Undecided; last == policy.Undecided; {
+				if last = p.take(daily); last == policy.Admitted {
+					n++
+					last = policy.Undecided
+				} else if last == policy.Undecided {
+					p.sync()
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			total += n
+		})
+	}
+	all.Wait()
+	if total != 100 {
+		t.Errorf("%d requests were admitted, the contract is 100", total)
+	}
+}
