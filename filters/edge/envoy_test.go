@@ -1,0 +1,129 @@
+package edge_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	envoyexamples "github.com/partnergate/partnergate/envoy-examples"
+	"github.com/partnergate/partnergate/filters/corpus"
+)
+
+// port is that of a test server.
+func port(t *testing.T, server *httptest.Server) int {
+	t.Helper()
+	_, text, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func serve(t *testing.T, h http.Handler) *httptest.Server {
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server
+}
+
+// envoy starts the real Envoy with an example in front of upstream.
+func envoy(t *testing.T, example string, manager http.Handler, log *envoyexamples.AccessLog) *envoyexamples.Envoy {
+	t.Helper()
+	module, err := filepath.Abs(filepath.Join("..", "..", "build", "partnergate.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := port(t, serve(t, upstream))
+	e, err := envoyexamples.Launch(t.Context(), envoyexamples.Options{
+		Example: example, EdgeToken: edgeToken, AccessLog: log, Log: os.Stderr,
+		Places: envoyexamples.Places{Manager: port(t, serve(t, manager)), Payments: up, Risk: up, Module: module},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+// send writes a request byte for byte, and reads the answer.
+func send(t *testing.T, address string, r *http.Request) answer {
+	t.Helper()
+	connection, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", r.Method, r.RequestURI, r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			fmt.Fprintf(&b, "%s: %s\r\n", name, value)
+		}
+	}
+	b.WriteString("\r\n")
+	if err := connection.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := connection.Write([]byte(b.String())); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(connection), r)
+	if err != nil {
+		t.Fatalf("%s %q: %v", r.Method, r.RequestURI, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	return read(t, response)
+}
+
+// awaitServed waits until an Envoy that has just started has a policy.
+func awaitServed(t *testing.T, e *envoyexamples.Envoy) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	const inARow = 40 // connections go to workers by chance; each has its own copy of the policy
+	for served := 0; ctx.Err() == nil; {
+		if send(t, e.Address(), fromCorpus(&corpus.Good, corpus.Good.Target)).StatusCode != http.StatusOK {
+			served = 0
+		} else if served++; served == inARow {
+			return
+		}
+	}
+	t.Fatal("no policy came")
+}
+
+// TestCorpusInEnvoy sends the corpus through the real Envoy.
+func TestCorpusInEnvoy(t *testing.T) {
+	for _, example := range envoyexamples.Examples {
+		t.Run(example, func(t *testing.T) {
+			e := envoy(t, example, newStub(estate(1)), new(envoyexamples.AccessLog))
+			awaitServed(t, e)
+			for _, c := range corpus.Cases() {
+				want := c.Raw
+				if example == "hardened" {
+					want = c.Hard
+				}
+				got := send(t, e.Address(), fromCorpus(&c, c.Target))
+				if got.StatusCode != want.Status || !want.Listener && got.code() != want.Code {
+					t.Errorf("%s: %d %q, want %d %q\n%s", c.Name, got.StatusCode, got.code(), want.Status, want.Code, got.body)
+				}
+				got.wantUpstream(t, &c)
+			}
+		})
+	}
+}
