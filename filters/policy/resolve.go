@@ -5,6 +5,9 @@ package policy
 // The decision's code is Undecided where nothing speaks against the request.
 func (s *Snapshot) Resolve(q *Request) Decision {
 	d := Decision{Stage: StageResolved}
+	if s != nil {
+		d.PolicyVersion = s.Version()
+	}
 	var ok bool
 	if q.path, ok = CanonicalPath(q.Path, q.path); !ok {
 		d.refuse(PathNotCanonical)
@@ -14,7 +17,6 @@ func (s *Snapshot) Resolve(q *Request) Decision {
 		d.refuse(PolicyUnavailable)
 		return d
 	}
-	d.PolicyVersion = s.Version()
 	s.resolveCredential(q, &d)
 	if d.Code == Undecided {
 		s.resolveEnvironment(q, &d)
