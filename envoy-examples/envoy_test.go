@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,20 +24,26 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(parentVariable); dir != "" {
 		os.Exit(beParent(dir))
 	}
-	os.Exit(m.Run())
+	if listen := os.Getenv(managerVariable); listen != "" {
+		os.Exit(beManager(listen))
+	}
+	code := m.Run()
+	if err := errors.Join(sharedEdges.stop(), sharedBackend.stop()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
 }
 
-// module is the path of the built module; every test here runs the real one.
-func module(t *testing.T) string {
+// modulePath is where `make wasm` puts the module; every test here runs the real one.
+var modulePath, _ = filepath.Abs("../build/partnergate.wasm") // fails only where the working folder is gone
+
+func module(t testing.TB) string {
 	t.Helper()
-	path, err := filepath.Abs("../build/partnergate.wasm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(modulePath); err != nil {
 		t.Fatalf("%v; `make wasm` builds it", err)
 	}
-	return path
+	return modulePath
 }
 
 // closedPort is a port at which nothing listens.

@@ -1,0 +1,176 @@
+package envoyexamples
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/server"
+	"github.com/partnergate/partnergate/manager/sqlite"
+	"github.com/partnergate/partnergate/portal"
+)
+
+const (
+	adminToken = "admin-token-of-the-end-to-end-tests"
+	edgeToken  = "edge-token-of-the-end-to-end-tests-0"
+
+	// Set in a process that is a manager, to the address that it listens on; the other is the file of its store.
+	managerVariable = "PARTNERGATE_TEST_MANAGER"
+	storeVariable   = "PARTNERGATE_TEST_STORE"
+)
+
+// managerProcess is a manager as `partnergate serve` runs it, in a process of its own, so that it can be killed.
+type managerProcess struct {
+	*client.Client
+	store   string
+	address string // host:port; the same after a restart
+	command *exec.Cmd
+	log     tail
+	exited  chan struct{}
+}
+
+// startManager starts a manager on an empty store in dir, on any free port.
+func startManager(dir string) (*managerProcess, error) {
+	m := &managerProcess{store: filepath.Join(dir, "partnergate.db"), address: "127.0.0.1:0"}
+	if err := m.start(); err != nil {
+		return nil, err
+	}
+	var err error
+	m.Client, err = client.New(m.url(), adminToken)
+	return m, err
+}
+
+// start returns when the manager serves.
+func (m *managerProcess) start() error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	m.command = exec.Command(program)
+	m.command.Env = append(os.Environ(), managerVariable+"="+m.address, storeVariable+"="+m.store)
+	m.command.Stderr = &m.log
+	m.command.SysProcAttr = endWithParent()
+	output, err := m.command.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	m.exited = make(chan struct{})
+	started := make(chan error)
+	go func() {
+		defer close(m.exited)
+		defer holdThread()()
+		err := m.command.Start()
+		started <- err
+		if err == nil {
+			<-started // all of its output is read
+			_ = m.command.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	address, err := bufio.NewReader(output).ReadString('\n')
+	started <- nil
+	if err != nil {
+		<-m.exited
+		return fmt.Errorf("the manager did not start:\n%s", m.log.String())
+	}
+	m.address = strings.TrimSpace(address)
+	return nil
+}
+
+func (m *managerProcess) url() string { return "http://" + m.address }
+
+func (m *managerProcess) port() int {
+	_, port, _ := net.SplitHostPort(m.address) // an address that is listened on
+	n, _ := strconv.Atoi(port)
+	return n
+}
+
+// kill ends the manager without any warning, as a crash or the kernel does.
+func (m *managerProcess) kill() error { return m.end(syscall.SIGKILL) }
+
+// stop ends the manager as an operator does.
+func (m *managerProcess) stop() error { return m.end(syscall.SIGTERM) }
+
+func (m *managerProcess) end(by syscall.Signal) error {
+	err := m.command.Process.Signal(by)
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	}
+	<-m.exited
+	return err
+}
+
+// beManager is the other process. Everything in it is what `partnergate serve` puts together.
+func beManager(listen string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	logger := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s, err := server.Start(ctx, server.Settings{
+		Listen: listen, Store: "sqlite://" + os.Getenv(storeVariable), AdminToken: adminToken, EdgeToken: edgeToken,
+	}, server.Wiring{OpenStore: openStore, NewPortal: newPortal}, logger)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println(s.Address())
+	<-ctx.Done()
+	if err := s.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func openStore(ctx context.Context, url string) (manager.Store, error) {
+	return sqlite.Open(ctx, strings.TrimPrefix(url, "sqlite://"))
+}
+
+func newPortal(service *manager.Service, publicURL string, logger *slog.Logger) (http.Handler, error) {
+	return portal.New(portal.Config{Service: service, PublicURL: publicURL, Logger: logger})
+}
+
+// key makes a key for an application.
+func (m *managerProcess) key(t testing.TB, partner, application, environment string) *manager.NewKey {
+	t.Helper()
+	key, err := m.CreateKey(t.Context(), partner, application, environment, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// apply makes resources the policy, and returns the version that has them.
+func (m *managerProcess) apply(t testing.TB, resources ...manager.Resource) int64 {
+	t.Helper()
+	result, err := m.Apply(t.Context(), resources, manager.ApplyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result.PolicyVersion
+}
+
+// resource gets a copy of a resource, to be changed and applied.
+func resource[R manager.Resource](t testing.TB, m *managerProcess, ref manager.Ref) R {
+	t.Helper()
+	r, err := m.Resource(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.(R)
+}

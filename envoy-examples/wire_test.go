@@ -1,0 +1,127 @@
+package envoyexamples
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// wireConn is an HTTP/1.1 connection on which a test writes the bytes itself, so that nothing corrects them on their way.
+type wireConn struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+// wireTimeout bounds a failure; nothing is expected to take so long.
+const wireTimeout = 30 * time.Second
+
+func dialWire(address string) (*wireConn, error) {
+	connection, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return &wireConn{connection, bufio.NewReader(connection)}, nil
+}
+
+// request is one request, byte for byte. Its headers end at the blank line that is added.
+type request struct {
+	method, target, host string
+	headers              []string // lines
+}
+
+func (r request) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", r.method, r.target)
+	if r.host != "" {
+		fmt.Fprintf(&b, "host: %s\r\n", r.host)
+	}
+	for _, header := range r.headers {
+		b.WriteString(header + "\r\n")
+	}
+	if r.method == http.MethodPost || r.method == http.MethodPut || r.method == http.MethodPatch {
+		b.WriteString("content-length: 0\r\n")
+	}
+	b.WriteString("\r\n")
+	return b.String()
+}
+
+// write sends requests, several at once where there are several.
+func (c *wireConn) write(requests ...request) error {
+	var b strings.Builder
+	for _, r := range requests {
+		b.WriteString(r.String())
+	}
+	if err := c.SetDeadline(time.Now().Add(wireTimeout)); err != nil {
+		return err
+	}
+	_, err := io.WriteString(c.Conn, b.String())
+	return err
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	closes bool // the connection takes no further request
+}
+
+// read reads the answer to a request of the method.
+func (c *wireConn) read(method string) (answer, error) {
+	response, err := http.ReadResponse(c.r, &http.Request{Method: method})
+	if err != nil {
+		return answer{}, err
+	}
+	body, err := io.ReadAll(response.Body)
+	return answer{response.StatusCode, response.Header, string(body), response.Close}, err
+}
+
+// ask sends one request over a connection of its own.
+func ask(address string, r request) (answer, error) {
+	connection, err := dialWire(address)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = connection.Close() }()
+	if err := connection.write(r); err != nil {
+		return answer{}, err
+	}
+	return connection.read(r.method)
+}
+
+// problem is the body of a refusal.
+type problem struct {
+	Type          string `json:"type"`
+	Title         string `json:"title"`
+	Status        int    `json:"status"`
+	Detail        string `json:"detail"`
+	Code          string `json:"code"`
+	RequestID     string `json:"request_id"`
+	PolicyVersion int64  `json:"policy_version"`
+	Limit         string `json:"limit"`
+}
+
+// problem reads the body as a refusal by the filters; ok is false where it is none.
+func (a answer) problem() (p problem, ok bool) {
+	if a.header.Get("Content-Type") != "application/problem+json" {
+		return p, false
+	}
+	err := json.Unmarshal([]byte(a.body), &p)
+	return p, err == nil && p.Code != ""
+}
+
+// outcome is "admitted" or the refusal's code; "" for an answer that the filters did not make.
+func (a answer) outcome() string {
+	if p, ok := a.problem(); ok {
+		return p.Code
+	}
+	if a.status == http.StatusOK {
+		return "admitted"
+	}
+	return ""
+}
