@@ -50,6 +50,9 @@ func (c *Clock) SetPatience(d time.Duration) {
 	c.virtual.mu.Lock()
 	defer c.virtual.mu.Unlock()
 	c.virtual.patience = d
+	if c.virtual.loop != nil {
+		c.virtual.loop.setPatience(d)
+	}
 }
 
 // Now is the present time.
@@ -114,10 +117,10 @@ func (v *virtualTime) next(target time.Time) (fire func(), ok bool) {
 
 func (v *virtualTime) settle() {
 	v.mu.Lock()
-	loop, patience := v.loop, v.patience
+	loop := v.loop
 	v.mu.Unlock()
 	if loop != nil {
-		loop.settle(patience)
+		loop.settle()
 	}
 }
 
@@ -154,6 +157,7 @@ func (c *Clock) acquireLoop(s *signal) *loop {
 	defer v.mu.Unlock()
 	if v.users == 0 {
 		v.loop = newLoop(&signal{})
+		v.loop.setPatience(v.patience)
 	}
 	v.users++
 	return v.loop

@@ -30,7 +30,7 @@ func NewProxyConfig() ProxyConfig {
 	return ProxyConfig{nodeID: "testharness", cluster: "testharness", workers: 1, logLevel: LogInfo}
 }
 
-// WithNodeID sets the node id, which guests read as property node.id.
+// WithNodeID sets the node id, which guests read as property xds.node.id.
 func (c ProxyConfig) WithNodeID(id string) ProxyConfig { c.nodeID = id; return c }
 
 // WithWorkers sets the number of workers. The main thread, which serves no

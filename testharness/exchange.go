@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -56,6 +57,7 @@ func (e *Exchange) Done() <-chan struct{} { return e.done }
 // the stream can only go on if time passes or another request comes; it may be
 // called again after that.
 func (e *Exchange) Wait(ctx context.Context) (*http.Response, error) {
+	defer waitOutside(e.request.Context())()
 	if err := e.wait(ctx); err != nil {
 		return nil, err
 	}
@@ -187,21 +189,26 @@ func (e *Exchange) take() ([]piece, error) {
 	return pieces, e.err
 }
 
-// sendHeaders sends the response headers downstream. Without a valid :status
-// it is 502, as in Envoy.
+// sendHeaders sends the response headers downstream. Without a :status it is
+// 502, as in Envoy.
 func (s *stream) sendHeaders(end bool) {
-	code, err := strconv.Atoi(s.response.headers.value(":status"))
-	if err != nil || code < 100 || code > 999 {
-		s.info.codeDetails = "filter_removed_required_response_headers"
-		s.response.headers = &headerMap{pairs: []pair{{":status", strconv.Itoa(http.StatusBadGateway)}}}
-		code, end = http.StatusBadGateway, true
+	if s.response.headers.code() == 0 {
+		s.withoutStatus()
+		return
 	}
-	s.info.code = code
+	s.info.code = s.response.headers.code()
 	s.headersSent = true
 	s.exchange.push(piece{headers: s.response.headers, end: end})
 	if end {
 		s.end()
 	}
+}
+
+// withoutStatus answers for filters that removed what makes a response.
+func (s *stream) withoutStatus() {
+	const message = "missing required header: :status"
+	s.sendLocalReply(nil, localReply{code: http.StatusBadGateway, body: message, grpcStatus: noGRPCStatus,
+		details: "filter_removed_required_response_headers{" + strings.ReplaceAll(message, " ", "_") + "}"})
 }
 
 func (s *stream) sendBody(data []byte, end bool) {
@@ -221,7 +228,7 @@ func (s *stream) sendTrailers() {
 func (e *Exchange) readRequest(body io.Reader, h *hold) {
 	defer close(e.bodyRead)
 	defer h.release()
-	s, l := e.stream, e.stream.thread.loop
+	s := e.stream
 	for {
 		data := make([]byte, 16<<10)
 		n, err := body.Read(data)
@@ -231,10 +238,10 @@ func (e *Exchange) readRequest(body io.Reader, h *hold) {
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
-			l.post(func() { s.requestEnd(e.request.Trailer) })
+			h.post(func() { s.requestEnd(e.request.Trailer) })
 			return
 		default:
-			l.post(func() {
+			h.post(func() {
 				s.info.codeDetails = "downstream_remote_disconnect"
 				s.reset(fmt.Errorf("read request body: %w", err))
 			})
@@ -248,7 +255,7 @@ func (e *Exchange) sendPiece(data []byte, h *hold) bool {
 	acknowledged := make(chan struct{})
 	ack := func() { h.renew(); close(acknowledged) }
 	s := e.stream
-	if !s.thread.loop.post(func() {
+	if !h.post(func() {
 		if s.ended {
 			ack()
 			return

@@ -30,9 +30,9 @@ type handlerCall struct {
 
 // start runs the handler. What it reads comes from send.
 func (c *handlerCall) start(running *sync.WaitGroup, longPoll bool) {
-	ctx, cancel := context.WithCancel(c.request.Context())
-	c.cancel = cancel
 	c.hold = c.loop.hold(longPoll)
+	ctx, cancel := context.WithCancel(context.WithValue(c.request.Context(), holdKey{}, c.hold))
+	c.cancel = cancel
 	c.body = newBodyPipe(c.hold)
 	c.request = c.request.WithContext(ctx)
 	c.request.Body = c.body
@@ -41,7 +41,7 @@ func (c *handlerCall) start(running *sync.WaitGroup, longPoll bool) {
 		defer cancel()
 		w := &handlerWriter{call: c, header: http.Header{}}
 		if err := w.serve(); err != nil {
-			c.loop.post(func() { c.onAbort(err, w.sent) })
+			c.hold.post(func() { c.onAbort(err, w.sent) })
 		}
 	})
 }
@@ -55,6 +55,20 @@ func (c *handlerCall) stop() {
 	c.cancel()
 	c.body.fail(context.Canceled)
 	c.hold.release()
+}
+
+// holdKey is where a handler's request carries its hold: a handler that sends
+// its request on to another proxy waits for the loop, not the other way round.
+type holdKey struct{}
+
+// waitOutside pauses the hold of the handler on whose behalf a request came.
+func waitOutside(ctx context.Context) (again func()) {
+	h, ok := ctx.Value(holdKey{}).(*hold)
+	if !ok {
+		return func() {}
+	}
+	h.pause()
+	return h.renew
 }
 
 // handlerWriter is the http.ResponseWriter of a handlerCall. It decides about
@@ -133,7 +147,7 @@ func (w *handlerWriter) flush() error {
 			close(acknowledged)
 		})
 	}
-	if !w.call.loop.post(func() { w.call.onBody(data, ack) }) {
+	if !w.call.hold.post(func() { w.call.onBody(data, ack) }) {
 		return context.Canceled
 	}
 	w.call.hold.pause()
@@ -167,7 +181,7 @@ func (w *handlerWriter) sendHeaders(whole bool) {
 	header.Del("Transfer-Encoding")
 	headers := headersFromHTTP(w.status, header)
 	end := w.bodyless() || whole && len(w.buffered) == 0 && len(trailers) == 0
-	w.call.loop.post(func() { w.call.onHeaders(headers, end) })
+	w.call.hold.post(func() { w.call.onHeaders(headers, end) })
 }
 
 // trailers are the headers declared in Trailer, or with http.TrailerPrefix.
@@ -207,7 +221,7 @@ func (w *handlerWriter) finish() {
 			trailers.add(name, value)
 		}
 	}
-	w.call.loop.post(func() { w.call.onEnd(trailers) })
+	w.call.hold.post(func() { w.call.onEnd(trailers) })
 }
 
 // bodyPipe carries a body from the loop to a handler. Writing never blocks.

@@ -70,7 +70,9 @@ func hostSendLocalResponse(v *vm, p params) status {
 		code: int(p.u32(0)), details: strings.Join(strings.Fields(details), "_"), body: body,
 		headers: unmarshalPairs(pairs), grpcStatus: int32(p.u32(7)),
 	}
-	v.later(v.effective(), func(s *stream) { s.sendLocalReply(nil, reply) })
+	if !v.stopIteration { // only the first in a callback counts
+		v.later(v.effective(), func(s *stream) { s.sendLocalReply(nil, reply) })
+	}
 	v.stopIteration = true
 	return statusOK
 }

@@ -44,7 +44,7 @@ func hostHTTPCall(v *vm, p params) status {
 	for _, pair := range unmarshalPairs(headers) {
 		h.add(pair.name, pair.value)
 	}
-	if handler == nil || int32(p.u32(8)) < 0 || missingHeader(h) != "" {
+	if handler == nil || int32(p.u32(8)) < 0 || h.missing(":method", ":path", ":authority") != "" {
 		return statusBadArgument
 	}
 	if len(body) > 0 {

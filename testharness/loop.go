@@ -18,6 +18,10 @@ type loop struct {
 	closed  bool
 	holds   map[*hold]struct{} // outside work that is expected to post soon
 	pending int                // all outside work that may still post
+	turn    uint64             // of the youngest hold
+	// patience is above 0 on a virtual clock: then outside work posts in the
+	// order in which it began, unless somebody takes longer than that.
+	patience time.Duration
 }
 
 // hold stands for work outside the loop, such as a handler that computes an
@@ -28,6 +32,7 @@ type hold struct {
 	longPoll bool
 	active   bool
 	ended    bool
+	turn     uint64
 	since    time.Time // in real time
 }
 
@@ -36,6 +41,12 @@ func newLoop(s *signal) *loop {
 	l.changed = sync.NewCond(&l.mu)
 	go l.run()
 	return l
+}
+
+func (l *loop) setPatience(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.patience = max(d, 1)
 }
 
 // post appends a task. It reports false when the loop has ended; the task is
@@ -112,6 +123,8 @@ func (h *hold) renew() {
 		return
 	}
 	h.active, h.since = true, time.Now()
+	h.loop.turn++
+	h.turn = h.loop.turn
 	h.loop.pending++
 	if !h.longPoll {
 		h.loop.holds[h] = struct{}{}
@@ -129,6 +142,35 @@ func (h *hold) pause() {
 	}
 	h.loop.mu.Unlock()
 	h.loop.signal.broadcast()
+}
+
+// post posts what the work has come to. On a virtual clock it waits until all
+// other work that began earlier has posted or is waiting itself, so that a test
+// sees the same order every time, however fast its handlers are.
+func (h *hold) post(task func()) bool {
+	l := h.loop
+	l.mu.Lock()
+	wait := l.patience > 0 && !h.longPoll && l.heldBefore(h.turn)
+	l.mu.Unlock()
+	if wait {
+		impatient := l.startPatience()
+		defer impatient.Stop()
+		l.mu.Lock()
+		for h.active && !l.closed && l.heldBefore(h.turn) {
+			l.changed.Wait()
+		}
+		l.mu.Unlock()
+	}
+	return l.post(task)
+}
+
+func (l *loop) heldBefore(turn uint64) bool {
+	for other := range l.holds {
+		if other.turn < turn {
+			return true
+		}
+	}
+	return false
 }
 
 // release ends a hold for good.
@@ -149,18 +191,46 @@ func (l *loop) idle() bool {
 
 // settle waits until no task is left and all holds are released. A hold that
 // has lasted longer than patience is given up.
-func (l *loop) settle(patience time.Duration) {
-	var impatient *time.Timer
-	impatient = time.AfterFunc(patience, func() {
-		l.abandonHolds(time.Now().Add(-patience))
-		impatient.Reset(patience / 4)
-	})
+func (l *loop) settle() {
+	impatient := l.startPatience()
 	defer impatient.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for (len(l.tasks) > 0 || l.running || len(l.holds) > 0) && !l.closed {
 		l.changed.Wait()
 	}
+}
+
+// impatience gives up old holds, again and again until it is stopped.
+type impatience struct {
+	mu    sync.Mutex
+	timer *time.Timer
+}
+
+func (l *loop) startPatience() *impatience {
+	l.mu.Lock()
+	patience := l.patience
+	l.mu.Unlock()
+	i := &impatience{}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.timer = time.AfterFunc(patience, func() {
+		l.abandonHolds(time.Now().Add(-patience))
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		if i.timer != nil {
+			i.timer.Reset(patience/4 + 1)
+		}
+	})
+	return i
+}
+
+// Stop ends it.
+func (i *impatience) Stop() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.timer.Stop()
+	i.timer = nil
 }
 
 // abandonHolds stops waiting for work that began before a moment.

@@ -51,8 +51,9 @@ func (c *guestContext) property(path []string) ([]byte, bool) {
 		return leaf(path, c.filter.rootID)
 	case "plugin_vm_id":
 		return leaf(path, c.filter.vmID)
-	case "node":
-		return c.nodeProperty(path[1:])
+	}
+	if len(path) == 3 && path[0] == "xds" && path[1] == "node" {
+		return c.nodeProperty(path[2])
 	}
 	if c.stream == nil {
 		return nil, false
@@ -60,11 +61,10 @@ func (c *guestContext) property(path []string) ([]byte, bool) {
 	return c.streamProperty(path)
 }
 
-func (c *guestContext) nodeProperty(path []string) ([]byte, bool) {
-	if len(path) != 1 {
-		return nil, false
-	}
-	switch config := c.vm.thread.proxy.config; path[0] {
+// nodeProperty is found in root contexts too. In Envoy 1.40 it is below xds
+// only: node.id of older versions is not found.
+func (c *guestContext) nodeProperty(name string) ([]byte, bool) {
+	switch config := c.vm.thread.proxy.config; name {
 	case "id":
 		return []byte(config.nodeID), true
 	case "cluster":
@@ -88,10 +88,6 @@ func (c *guestContext) streamProperty(path []string) ([]byte, bool) {
 		return connectionProperty(path[1:], s)
 	case "connection_id":
 		return number(s.info.id), len(path) == 1
-	case "route_name":
-		return leaf(path, s.info.route)
-	case "cluster_name":
-		return leaf(path, s.info.cluster)
 	case "xds":
 		return xdsProperty(path[1:], s)
 	case "filter_state":
@@ -144,10 +140,7 @@ var requestAttributes = map[string]string{
 func headerProperty(path []string, h *headerMap) ([]byte, bool) {
 	switch path[0] {
 	case "headers":
-		if len(path) == 1 {
-			return marshalPairs(h.pairs), true
-		}
-		return joined(h, path[1])
+		return headersProperty(path[1:], h)
 	case "url_path":
 		p, _, _ := strings.Cut(h.value(":path"), "?")
 		return leaf(path, p)
@@ -161,17 +154,6 @@ func headerProperty(path []string, h *headerMap) ([]byte, bool) {
 	}
 	value, ok := h.get(name)
 	return []byte(value), ok && len(path) == 1
-}
-
-// joined is a header as an attribute: its values with commas between.
-func joined(h *headerMap, name string) ([]byte, bool) {
-	var values []string
-	for _, p := range h.pairs {
-		if p.name == strings.ToLower(name) {
-			values = append(values, p.value)
-		}
-	}
-	return []byte(strings.Join(values, ",")), len(values) > 0
 }
 
 func (c *guestContext) responseProperty(path []string) ([]byte, bool) {
@@ -198,10 +180,25 @@ func (c *guestContext) responseProperty(path []string) ([]byte, bool) {
 	if h == nil {
 		return nil, false
 	}
-	if len(path) == 1 {
+	return headersProperty(path[1:], h)
+}
+
+// headersProperty is all headers as pairs, or one of them: its values with
+// commas between.
+func headersProperty(path []string, h *headerMap) ([]byte, bool) {
+	switch len(path) {
+	case 0:
 		return marshalPairs(h.pairs), true
+	case 1:
+		var values []string
+		for _, p := range h.pairs {
+			if p.name == strings.ToLower(path[0]) {
+				values = append(values, p.value)
+			}
+		}
+		return []byte(strings.Join(values, ",")), len(values) > 0
 	}
-	return joined(h, path[1])
+	return nil, false
 }
 
 func addressProperty(path []string, address string) ([]byte, bool) {
@@ -237,8 +234,6 @@ func xdsProperty(path []string, s *stream) ([]byte, bool) {
 		return nil, false
 	}
 	switch path[0] {
-	case "node":
-		return nil, false
 	case "cluster_name":
 		return []byte(s.info.cluster), true
 	case "route_name":

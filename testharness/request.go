@@ -123,9 +123,9 @@ func httpRequest(h *headerMap, remote string) *http.Request {
 	return r
 }
 
-// missingHeader names a header without which a request cannot be sent on.
-func missingHeader(h *headerMap) string {
-	for _, name := range []string{":method", ":path", ":authority"} {
+// missing is the first of some headers that is not there, or nothing.
+func (h *headerMap) missing(names ...string) string {
+	for _, name := range names {
 		if h.value(name) == "" {
 			return name
 		}

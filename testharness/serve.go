@@ -10,6 +10,7 @@ import (
 // on one of the workers, in turn, and the response is written as it comes. A
 // client that goes away resets the stream. It makes the proxy an http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer waitOutside(r.Context())()
 	e, err := p.begin(p.nextWorker(), r, true)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)

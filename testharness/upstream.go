@@ -15,11 +15,11 @@ type upstreamCall struct {
 
 // startUpstream sends request headers that have passed all filters.
 func (s *stream) startUpstream(end bool) {
-	if s.proxy.config.upstream == nil {
+	if s.proxy.config.upstream == nil || !s.hasRoute() {
 		s.sendLocalReply(nil, localReply{code: http.StatusNotFound, details: "route_not_found", grpcStatus: noGRPCStatus})
 		return
 	}
-	if name := missingHeader(s.request.headers); name != "" {
+	if name := s.request.headers.missing(":method"); name != "" {
 		message := "missing required header: " + name
 		s.sendLocalReply(nil, localReply{code: http.StatusServiceUnavailable, body: message, grpcStatus: noGRPCStatus,
 			details: "filter_removed_required_request_headers{" + strings.ReplaceAll(message, " ", "_") + "}"})
@@ -43,6 +43,12 @@ func (s *stream) startUpstream(end bool) {
 	if end {
 		u.body.write(nil, true)
 	}
+}
+
+// hasRoute is false if a filter took away what Envoy finds the route by
+// (RouteMatcher in config_impl.cc).
+func (s *stream) hasRoute() bool {
+	return s.request.headers.value(":path") != "" && s.request.headers.value("x-forwarded-proto") != ""
 }
 
 // send passes request body and its end on to the handler.
