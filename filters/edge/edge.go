@@ -179,8 +179,8 @@ func (e *Edge) wakeID() (uint32, error) {
 	return proxywasm.RegisterSharedQueue(e.namespace + "wake/" + hex(e.nonce[:]))
 }
 
-// propertyNode is the path of the host's node id.
-var propertyNode = proxywasm.Path("node", "id")
+// propertyNode is the path of the host's node id. Envoy 1.40 has it below xds only.
+var propertyNode = proxywasm.Path("xds", "node", "id")
 
 // maxNode bounds a node id.
 const maxNode = 255
