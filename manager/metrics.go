@@ -128,7 +128,7 @@ func (m *Metrics) requestCounter(s requestSeries) prometheus.Counter {
 		if c := m.series[s]; c != nil {
 			return c
 		}
-		if len(m.series) >= maxRequestSeries+maxRequestSeries/10 {
+		if len(m.series) >= maxRequestSeries+maxRequestSeries/10-1 {
 			s = requestSeries{other, other, other, other}
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/wire"
@@ -211,5 +210,3 @@ const (
 )
 
 func minutes(c *clock) int64 { return c.Now().Unix() / 60 }
-
-var longEnough = 30 * time.Second

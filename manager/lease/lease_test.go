@@ -141,6 +141,11 @@ func TestLiveProxiesGetTheWholeContract(t *testing.T) {
 					w.happen()
 				}
 				w.batches = nil
+				for _, p := range w.alive() {
+					for p.inFlight > 0 {
+						w.finish(p)
+					}
+				}
 				w.quiet(silent + 4000)
 				w.wholeIsShared()
 			})

@@ -1,0 +1,135 @@
+package manager_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/partnergate/partnergate/filters/wire"
+	"github.com/partnergate/partnergate/manager"
+)
+
+func usageTotal(t *testing.T, s *manager.Service, q manager.UsageQuery) (n int64) {
+	t.Helper()
+	sums, err := s.Usage(context.Background(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sum := range sums {
+		n += sum.Requests
+	}
+	return n
+}
+
+func TestUsageSpans(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	p := newProcess(t, s, c, "one")
+	for i, hours := range []int64{0, 1, 23, 25, 47} {
+		p.usage = append(p.usage, wire.Usage{Minute: minutes(c) - 60*hours, Partner: "acme", Outcome: "admitted", Count: 1 << i})
+		p.requests = append(p.requests, wire.Request{Time: c.Now().Add(time.Duration(-hours) * time.Hour).UnixMilli(), RequestID: fmt.Sprint(hours), Outcome: "admitted"})
+	}
+	p.sync()
+	now := c.Now()
+	for name, test := range map[string]struct {
+		from, to time.Time
+		want     int64
+		requests int
+	}{
+		"the last 24 hours": {want: 1 + 2 + 4, requests: 3},
+		"from":              {from: now.Add(-48 * time.Hour), want: 16 + 8, requests: 2},
+		"to":                {to: now.Add(-30 * time.Minute), want: 2 + 4, requests: 2},
+		"both":              {from: now.Add(-26 * time.Hour), to: now.Add(-22 * time.Hour), want: 4 + 8, requests: 2},
+	} {
+		if got := usageTotal(t, s, manager.UsageQuery{From: test.from, To: test.to}); got != test.want {
+			t.Errorf("%s: %d requests, want %d", name, got, test.want)
+		}
+		page, err := s.Requests(context.Background(), manager.RequestQuery{From: test.from, To: test.to})
+		if err != nil || len(page.Items) != test.requests {
+			t.Errorf("%s: %d logged, %v; want %d", name, len(page.Items), err, test.requests)
+		}
+	}
+	_, err := s.Usage(context.Background(), manager.UsageQuery{From: now, To: now})
+	wantCode(t, err, manager.CodeInvalid, "")
+	page, err := s.Requests(context.Background(), manager.RequestQuery{RequestID: "47"})
+	if err != nil || len(page.Items) != 1 {
+		t.Errorf("an old request is found by its id: %v, %v", page, err)
+	}
+}
+
+func TestRequestPages(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	p := newProcess(t, s, c, "one")
+	for i := range 2500 {
+		p.requests = append(p.requests, wire.Request{Time: c.Now().UnixMilli() - int64(i), RequestID: fmt.Sprint(i), Outcome: "admitted"})
+	}
+	p.sync()
+	for asked, want := range map[int]int{0: 100, -1: 100, 7: 7, 5000: 1000} {
+		page, err := s.Requests(context.Background(), manager.RequestQuery{Limit: asked})
+		if err != nil || len(page.Items) != want || page.Items[0].RequestID != "0" || page.Next == "" {
+			t.Errorf("limit %d: %d items, %v", asked, len(page.Items), err)
+		}
+	}
+}
+
+func TestCredentialsAreSeenInUse(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	leased(t, s)
+	key, err := s.CreateCredential(context.Background(), admin, "globex", "screening", "sandbox", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProcess(t, s, c, "one")
+	for _, ago := range []time.Duration{time.Minute, time.Second, time.Hour} {
+		p.requests = append(p.requests, wire.Request{Time: c.Now().Add(-ago).UnixMilli(), Partner: "globex", Credential: key.ID, Outcome: "admitted"})
+	}
+	p.sync()
+	views, err := s.Credentials(context.Background(), "globex", "screening")
+	if err != nil || len(views) != 1 || views[0].LastUsedAt == nil || !views[0].LastUsedAt.Equal(c.Now().Add(-time.Second)) {
+		t.Fatalf("%+v, %v", views, err)
+	}
+}
+
+// What is too old is dropped within an hour, the rest is kept. The bubble's
+// clock makes the hour pass.
+func TestRetention(t *testing.T) {
+	store := openStore(t, filepath.Join(t.TempDir(), "policy.db"))
+	synctest.Test(t, func(t *testing.T) {
+		c := newClock()
+		s, err := manager.NewService(t.Context(), manager.Config{Store: store, Now: c.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		p := newProcess(t, s, c, "one")
+		began := c.Now()
+		note := func() {
+			p.usage = []wire.Usage{{Minute: minutes(c), Partner: "acme", Outcome: "admitted", Count: 1}}
+			p.requests = []wire.Request{{Time: c.Now().UnixMilli(), Outcome: "admitted"}}
+			p.sync()
+		}
+		expect := func(when string, usage int64, requests int) {
+			t.Helper()
+			time.Sleep(time.Hour + time.Second)
+			span := manager.UsageQuery{From: began, To: c.Now().Add(time.Hour)}
+			page, err := s.Requests(context.Background(), manager.RequestQuery{From: span.From, To: span.To})
+			if n := usageTotal(t, s, span); err != nil || n != usage || len(page.Items) != requests {
+				t.Errorf("%s: %d counted, %d logged, %v; want %d and %d", when, n, len(page.Items), err, usage, requests)
+			}
+		}
+		note()
+		expect("at once", 1, 1)
+		c.advance(29 * 24 * time.Hour)
+		note()
+		expect("after 29 days", 2, 2)
+		c.advance(2 * 24 * time.Hour)
+		expect("after 31 days", 2, 1)
+		c.advance(370 * 24 * time.Hour)
+		expect("after 401 days", 1, 0)
+	})
+}
