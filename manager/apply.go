@@ -49,13 +49,13 @@ func (s *Service) Apply(ctx context.Context, actor Actor, resources []Resource, 
 	if actor.Owner == OwnerPortal {
 		return nil, &Error{Code: CodeForbidden, Message: "documents are applied by operators, not through the portal"}
 	}
+	var p problems
+	prepared := prepare(resources, s.current(), &p)
+	if err := p.err("the documents are not valid"); err != nil {
+		return nil, err
+	}
 	var result ApplyResult
 	decide := func(before *state) ([]Change, error) {
-		var p problems
-		prepared := prepare(resources, before, &p)
-		if err := p.err("the documents are not valid"); err != nil {
-			return nil, err
-		}
 		plan := planApply(before, actor.Owner, prepared, o.Prune)
 		result.Results = plan.entries
 		return plan.changes, nil
@@ -83,6 +83,7 @@ func planApply(before *state, owner Owner, prepared []Resource, prune bool) *app
 	declared := make(map[Ref]bool, len(prepared))
 	for _, r := range prepared {
 		declared[r.Ref()] = true
+		r = clone(r) // its head is written, perhaps once for each try
 		r.Meta().ManagedBy = owner
 		plan.write(before, r)
 	}

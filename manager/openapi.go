@@ -25,12 +25,16 @@ const (
 // document's order, and puts basePath in front of their paths. Servers are
 // ignored. What is wrong goes to p under spec.openapi.
 func readOpenAPI(text, basePath string, p *problems) []Operation {
-	document := loadOpenAPI(text, p)
+	tree := openAPITree(text, p)
+	if tree == nil {
+		return nil
+	}
+	document := loadOpenAPI(tree, p)
 	if document == nil {
 		return nil
 	}
 	var operations []Operation
-	for _, at := range orderedOperations(document) {
+	for _, at := range orderedOperations(document, tree) {
 		o, problem := newOperation(at, basePath)
 		if problem != "" {
 			p.add(0, openAPIField(at), problem)
@@ -38,15 +42,12 @@ func readOpenAPI(text, basePath string, p *problems) []Operation {
 		}
 		operations = append(operations, o)
 	}
-	if len(operations) > maxOperations {
-		p.addf(0, "spec.openapi", "has %d operations; a product takes at most %d, so split it", len(operations), maxOperations)
-		return nil
-	}
 	unambiguous(operations, p)
 	return operations
 }
 
-func loadOpenAPI(text string, p *problems) *openapi3.T {
+// openAPITree reads the document and bounds it.
+func openAPITree(text string, p *problems) *node {
 	switch {
 	case text == "":
 		p.add(0, "spec.openapi", "missing; give the OpenAPI document")
@@ -58,25 +59,53 @@ func loadOpenAPI(text string, p *problems) *openapi3.T {
 		p.add(0, "spec.openapi", "is not an OpenAPI document; give the document itself, a path works only in files")
 		return nil
 	}
-	loader := openapi3.NewLoader()
-	loader.IncludeOrigin = true
-	loader.ReadFromURIFunc = func(_ *openapi3.Loader, location *url.URL) ([]byte, error) {
-		return nil, fmt.Errorf("the reference to %q leaves the document; put what it names into the document", location)
-	}
-	document, err := loader.LoadFromData([]byte(text))
-	if err != nil {
-		p.addf(0, "spec.openapi", "cannot be read: %s; correct the document", openAPIMessage(err))
+	tree := readOpenAPITree(text, p)
+	if tree == nil {
 		return nil
 	}
-	if !supportedOpenAPI(document.OpenAPI) {
-		p.addf(0, "spec.openapi.openapi", "the version %q is not supported; write 3.0.x or 3.1.x", shortened(document.OpenAPI))
+	if version := tree.get("openapi"); version == nil || !supportedOpenAPI(version.text) {
+		p.add(0, "spec.openapi.openapi", "the version is missing or not supported; write openapi: 3.0.x or 3.1.x")
 		return nil
 	}
-	return checkOpenAPI(document, p)
+	count := 0
+	for _, item := range tree.mapping("paths").items {
+		count += len(item.names)
+	}
+	if count > maxOperations {
+		p.addf(0, "spec.openapi", "has more than %d operations; split the product", maxOperations)
+		return nil
+	}
+	return tree
+}
+
+// mapping returns the mapping under key, an empty one where there is none.
+func (n *node) mapping(key string) *node {
+	if m := n.get(key); m != nil && m.kind == mappingNode {
+		return m
+	}
+	return &node{kind: mappingNode}
 }
 
 func supportedOpenAPI(version string) bool {
 	return strings.HasPrefix(version, "3.0.") || strings.HasPrefix(version, "3.1.")
+}
+
+func loadOpenAPI(tree *node, p *problems) *openapi3.T {
+	text, err := tree.appendJSON(nil, maxOpenAPIJSON)
+	if err != nil {
+		p.addf(0, "spec.openapi", "with its aliases written out it %v; make it smaller", err)
+		return nil
+	}
+	loader := openapi3.NewLoader()
+	loader.ReadFromURIFunc = func(_ *openapi3.Loader, location *url.URL) ([]byte, error) {
+		return nil, fmt.Errorf("the reference to %q leaves the document; put what it names into the document", location)
+	}
+	document, err := loader.LoadFromData(text)
+	if err != nil {
+		p.addf(0, "spec.openapi", "cannot be read: %s; correct the document", openAPIMessage(err))
+		return nil
+	}
+	return checkOpenAPI(document, p)
 }
 
 // checkOpenAPI checks what decides who may call what, and no more: loading has
@@ -120,36 +149,38 @@ type operationAt struct {
 	operation    *openapi3.Operation
 }
 
-func orderedOperations(document *openapi3.T) []operationAt {
+// orderedOperations lists the operations in the order of the document. Those
+// of a path item that stands elsewhere come in the order of their methods.
+func orderedOperations(document *openapi3.T, tree *node) []operationAt {
 	var all []operationAt
-	for path, item := range document.Paths.Map() {
-		for method, operation := range item.Operations() {
-			all = append(all, operationAt{method: method, path: path, item: item, operation: operation})
+	paths := tree.mapping("paths")
+	for i, key := range paths.names {
+		item := document.Paths.Value(key.text)
+		if item == nil {
+			continue // an extension
+		}
+		operations := item.Operations()
+		for _, method := range methodOrder(paths.items[i], operations) {
+			all = append(all, operationAt{method: method, path: key.text, item: item, operation: operations[method]})
 		}
 	}
-	slices.SortFunc(all, func(a, b operationAt) int {
-		aLine, aColumn := a.position()
-		bLine, bColumn := b.position()
-		switch {
-		case aLine != bLine:
-			return aLine - bLine
-		case aColumn != bColumn:
-			return aColumn - bColumn
-		case a.path != b.path:
-			return strings.Compare(a.path, b.path)
-		}
-		return strings.Compare(a.method, b.method)
-	})
 	return all
 }
 
-func (a *operationAt) position() (line, column int) {
-	for _, o := range []*openapi3.Origin{a.operation.Origin, a.item.Origin} {
-		if o != nil && o.Key != nil {
-			return o.Key.Line, o.Key.Column
+// methodOrder is the methods of operations, those of n first.
+func methodOrder(n *node, operations map[string]*openapi3.Operation) []string {
+	var order []string
+	for _, key := range n.names {
+		if method := strings.ToUpper(key.text); operations[method] != nil && !slices.Contains(order, method) {
+			order = append(order, method)
 		}
 	}
-	return 0, 0
+	for _, method := range names(operations) {
+		if !slices.Contains(order, method) {
+			order = append(order, method)
+		}
+	}
+	return order
 }
 
 func openAPIField(a operationAt) string {

@@ -95,16 +95,16 @@ func (s *Service) Put(ctx context.Context, actor Actor, r Resource, expected int
 	if err := s.authorizeWrite(ctx, actor, ref); err != nil {
 		return nil, "", err
 	}
+	var p problems
+	prepared := prepare([]Resource{r}, s.current(), &p)
+	if err := p.err(ref.String() + " is not valid"); err != nil {
+		return nil, "", err
+	}
 	_, err = s.change(ctx, actor, func(before *state) ([]Change, error) {
 		if err := writable(before, ref, actor, expected); err != nil {
 			return nil, err
 		}
-		var p problems
-		prepared := prepare([]Resource{r}, before, &p)
-		if err := p.err(ref.String() + " is not valid"); err != nil {
-			return nil, err
-		}
-		stored = prepared[0]
+		stored = clone(prepared[0]) // its head is written, perhaps once for each try
 		stored.Meta().ManagedBy = actor.Owner
 		action = ActionCreated
 		if there := before.get(ref); there != nil {

@@ -83,6 +83,7 @@ func checkProduct(s *ProductSpec, p *problems) {
 	}
 	if len(s.Environments) > maxEnvironments {
 		p.addf(0, "spec.environments", "names more than %d environments; split the product", maxEnvironments)
+		return
 	}
 	size := 0
 	for _, o := range s.Operations {
@@ -105,6 +106,7 @@ func checkHosts(hosts []string, path string, p *problems) (size int) {
 	}
 	if len(hosts) > maxHosts {
 		p.addf(0, path, "names more than %d hosts; split the product", maxHosts)
+		return 0
 	}
 	for i, host := range hosts {
 		size += len(host) + 2
@@ -135,6 +137,7 @@ func basePathProblem(basePath string) string {
 func checkLimits(limits []Limit, path string, p *problems) {
 	if len(limits) > policy.MaxLimits {
 		p.addf(0, path, "has %d limits; at most %d are allowed", len(limits), policy.MaxLimits)
+		return
 	}
 	for i := range limits {
 		at := index(path, i)
@@ -193,6 +196,7 @@ func checkSelected(list []string, path string, p *problems) {
 	}
 	if len(list) > maxSelected {
 		p.addf(0, path, "names more than %d; leave the field out for all", maxSelected)
+		return
 	}
 	seen := make(map[string]bool, len(list))
 	for i, name := range list {
