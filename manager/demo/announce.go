@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,15 +100,27 @@ func (d *demo) showCalls(p *page) {
 func (d *demo) showCommand(p *page) {
 	p.title("The command, for operators")
 	p.line("export PARTNERGATE_URL=%s PARTNERGATE_ADMIN_TOKEN=%s", d.facts.ManagerURL, d.facts.AdminToken)
-	program := filepath.Join(d.ModulesDir, "partnergate")
+	program := d.program()
 	for _, example := range []struct{ command, does string }{
 		{"requests", "who called what, and why it was refused"},
 		{"usage", "requests by partner, product and outcome"},
 		{"proxies", "which gateways there are, and their policy version"},
 		{"keys list --partner cobalt", "keys, and when each was last used"},
 	} {
-		p.line("%-44s%s# %s%s", relative(program)+" "+example.command, p.dim, example.does, p.reset)
+		p.line("%-44s%s# %s%s", program+" "+example.command, p.dim, example.does, p.reset)
 	}
+}
+
+// program is how a shell in the working folder calls this command.
+func (d *demo) program() string {
+	path, err := os.Executable()
+	if err != nil {
+		return "partnergate"
+	}
+	if path = relative(path); !strings.Contains(path, "/") {
+		return "./" + path
+	}
+	return path
 }
 
 // relative shortens a path below the working folder.

@@ -141,8 +141,8 @@ func (d *demo) start(ctx context.Context, wiring server.Wiring) error {
 	if err != nil {
 		return err
 	}
-	d.progress("Waiting until the gateway decides by the policy …")
-	return d.awaitPolicy(ctx, version)
+	d.progress("Waiting until the gateway admits calls; soon after another run that takes 15 seconds …")
+	return d.awaitAnswers(ctx, version)
 }
 
 func (d *demo) progress(line string) {
@@ -204,7 +204,7 @@ func (d *demo) stop() error {
 	return errors.Join(errs...)
 }
 
-// policyTimeout is how long a gateway may take to decide by the newest policy.
-const policyTimeout = 60 * time.Second
+// answerTimeout is how long a gateway may take until it answers.
+const answerTimeout = 60 * time.Second
 
 func (d *demo) service() *manager.Service { return d.server.Service() }

@@ -75,49 +75,71 @@ const (
 	productionHost = "api.localhost"
 )
 
-// awaitPolicy asks the gateway until it refuses a request without key by the
-// policy version given or a newer one, and then waits a moment for all its workers.
-func (d *demo) awaitPolicy(ctx context.Context, version int64) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, policyTimeout, fmt.Errorf("the gateway has no policy after %s; %s tells why", policyTimeout, d.logFile.Name()))
+// awaitAnswers returns once the gateway answers as it will from then on: it
+// has the policy version given or a newer one, and admits the demo's keys. What
+// the gateway of a run just ended still holds becomes free 15 s after it went.
+func (d *demo) awaitAnswers(ctx context.Context, version int64) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout,
+		fmt.Errorf("the gateway does not admit calls after %s; %s tells why", answerTimeout, d.logFile.Name()))
 	defer cancel()
-	ask := time.NewTicker(50 * time.Millisecond)
-	defer ask.Stop()
-	for {
-		if v, err := d.decidesBy(ctx); err == nil && v >= version {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-ask.C:
-		}
+	err := poll(ctx, func() bool { return d.ask(ctx, "").PolicyVersion >= version })
+	if err != nil {
+		return err
 	}
 	workers, end := context.WithTimeout(ctx, 5*time.Second)
 	defer end()
-	_, err := d.service().AwaitAcknowledged(workers, version)
-	if err != nil && workers.Err() == nil {
+	if _, err := d.service().AwaitAcknowledged(workers, version); err != nil && workers.Err() == nil {
 		return err
+	}
+	for _, key := range d.facts.Keys {
+		if key.Environment != "sandbox" {
+			continue
+		}
+		if err := poll(ctx, func() bool { return d.ask(ctx, key.Key).Status == http.StatusOK }); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// decidesBy is the policy version in the gateway's refusal of a request without a key.
-func (d *demo) decidesBy(ctx context.Context) (int64, error) {
+// poll asks again and again, since a proxy tells nobody when it is so far.
+func poll(ctx context.Context, done func() bool) error {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-again.C:
+		}
+	}
+	return nil
+}
+
+// answer is what poll needs to know of the gateway's answer; zero where there was none.
+type answer struct {
+	Status        int   `json:"-"`
+	PolicyVersion int64 `json:"policy_version"` // refusals carry it
+}
+
+// ask calls an operation in the sandbox that every partner of the estate has.
+func (d *demo) ask(ctx context.Context, key string) (a answer) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.facts.GatewayURL+"/payments/charges", nil)
 	if err != nil {
-		return 0, err
+		return answer{}
 	}
 	request.Host = sandboxHost
+	if key != "" {
+		request.Header.Set("X-Api-Key", key)
+	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0, err
+		return answer{}
 	}
-	defer func() { _ = response.Body.Close() }() // only read
-	var problem struct {
-		PolicyVersion int64 `json:"policy_version"`
-	}
-	err = json.NewDecoder(response.Body).Decode(&problem)
-	return problem.PolicyVersion, err
+	defer func() { _ = response.Body.Close() }()  // only read
+	_ = json.NewDecoder(response.Body).Decode(&a) // an answer without it has no version
+	a.Status = response.StatusCode
+	return a
 }
 
 // at is the URL of a path on a host of the estate, at this run's gateway.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -88,8 +89,8 @@ func readDocument(document []byte) (manager.Resource, error) {
 
 // within puts place in front of the fields of an invalid input.
 func within(place string, err error) error {
-	e, ok := err.(*manager.Error)
-	if !ok {
+	var e *manager.Error
+	if !errors.As(err, &e) {
 		return err
 	}
 	moved := *e

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -45,7 +46,7 @@ func observe(logger *slog.Logger, next http.Handler) http.Handler {
 // recovered answers 500 where a panic left nothing, and cuts the connection
 // where half an answer is out already.
 func recovered(logger *slog.Logger, w *recorder, r *http.Request, v any) {
-	if v == http.ErrAbortHandler {
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(v)
 	}
 	logger.ErrorContext(r.Context(), "request panicked", "request_id", requestID(r), "path", r.URL.Path,
@@ -72,17 +73,13 @@ func levelOf(r *http.Request, status int) slog.Level {
 // acceptRequestID returns given where it is short and plain, so that it is
 // safe in logs and headers, and a new id otherwise.
 func acceptRequestID(given string) string {
-	if given == "" || len(given) > 128 {
+	if given == "" || len(given) > 128 || strings.ContainsFunc(given, func(c rune) bool { return !strings.ContainsRune(idCharacters, c) }) {
 		return uuid.NewString()
-	}
-	for i := 0; i < len(given); i++ {
-		c := given[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.:/+=", c) >= 0) {
-			return uuid.NewString()
-		}
 	}
 	return given
 }
+
+const idCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/+="
 
 // recorder remembers the status and counts the bytes of an answer.
 type recorder struct {

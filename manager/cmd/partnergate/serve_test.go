@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -69,24 +70,26 @@ func (p *process) end() int {
 	return p.command.ProcessState.ExitCode()
 }
 
+var testProxy = wire.ProxyID{Node: "test", Nonce: [16]byte{1}}
+
 // TestServeEndsAtOnce ends a manager that holds a long poll.
 func TestServeEndsAtOnce(t *testing.T) {
 	p := launch(t, "serve", "--listen", "127.0.0.1:0", "--store", "sqlite://"+t.TempDir()+"/serve.db", "--log-level", "debug")
 	url, _ := p.await("manager is serving")["url"].(string)
-	held := watch(t, url, wire.Watch{Schema: policy.SchemaVersion}) // answered at once: nothing is held yet
+	held := watch(t, url, wire.Watch{Proxy: testProxy, Schema: policy.SchemaVersion}) // answered at once: nothing is held yet
 	manifest, err := policy.ParseManifest(held.Manifest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sent, polled := make(chan struct{}), make(chan error, 1)
+	sent, polled := make(chan struct{}), make(chan struct{})
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 		WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) },
 	})
 	go func() {
-		_, err := post(ctx, url+wire.WatchPath, wire.Watch{
-			Schema: policy.SchemaVersion, Lineage: manifest.Lineage, Version: manifest.Version, Digest: policy.Digest(held.Manifest),
-		})
-		polled <- err
+		defer close(polled)
+		_, _ = post(ctx, url+wire.WatchPath, wire.Watch{
+			Proxy: testProxy, Schema: policy.SchemaVersion, Lineage: manifest.Lineage, Version: manifest.Version, Digest: policy.Digest(held.Manifest),
+		}) // however it ends
 	}()
 	<-sent
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
@@ -128,5 +131,8 @@ func post(ctx context.Context, url string, m wire.Watch) (string, error) {
 	}
 	defer func() { _ = response.Body.Close() }() // only read
 	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", response.Status, body)
+	}
 	return string(body), err
 }
