@@ -1,7 +1,9 @@
 package edge_test
 
 import (
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/partnergate/partnergate/filters/corpus"
@@ -146,5 +148,27 @@ func wantHeader(t *testing.T, about string, got answer, name, value string) {
 	values := got.Header[name]
 	if value == "" && len(values) > 0 || value != "" && (len(values) != 1 || values[0] != value) {
 		t.Errorf("%s: %s is %q, want %q", about, name, values, value)
+	}
+}
+
+// TestTrailersAreNoIdentity sends an identity in trailers.
+func TestTrailersAreNoIdentity(t *testing.T) {
+	for way, filters := range ways(configuration) {
+		t.Run(way, func(t *testing.T) {
+			var got http.Header
+			trailers := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body) // what matters comes after it
+				got = r.Trailer
+			})
+			p := start(t, proxyWith(1, newStub(estate(1)), filters...).WithUpstream(trailers))
+			ready(t, p, 1)
+			r := request("POST", sandboxHost, "/v1/transfer", "x-api-key", acmeKey)
+			r.Body = io.NopCloser(strings.NewReader("a body"))
+			r.Trailer = http.Header{"X-Partner-Id": {"globex"}, "X_partner_id": {"globex"}, "X-Sum": {"1"}}
+			check(t, p, "trailers", r, corpus.Verdict{Status: 200})
+			if len(got) != 1 || got.Get("X-Sum") != "1" {
+				t.Errorf("the upstream got trailers %v", got)
+			}
+		})
 	}
 }

@@ -106,8 +106,8 @@ func (e *Edge) detach(p *Plugin) {
 // handOver starts the ticks of the new owner, which registers the queues anew.
 // Calls under way were the old owner's: they are not answered any more.
 func (e *Edge) handOver() {
+	e.resign()
 	e.joined = false
-	e.leader = nil
 	if len(e.plugins) > 0 {
 		e.period = 0
 		e.setPeriod(calmTick)

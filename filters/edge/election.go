@@ -1,6 +1,9 @@
 package edge
 
-import "github.com/partnergate/partnergate/filters/proxywasm"
+import (
+	"github.com/partnergate/partnergate/filters/proxywasm"
+	"github.com/partnergate/partnergate/filters/wire"
+)
 
 const (
 	// heartbeatEvery is how often a leader says that it is there, and
@@ -44,7 +47,7 @@ func (e *Edge) elect(now int64) {
 	case !held && e.mayClaim(now), held && e.mayReplace(value, now):
 		e.claim(now, cas)
 	case e.leader != nil:
-		e.leader = nil
+		e.resign()
 	}
 }
 
@@ -70,7 +73,7 @@ func (e *Edge) claim(now int64, cas uint32) {
 		claim[claimServe] = 1
 	}
 	if swapShared(e.keys.leader, claim[:], cas) != nil {
-		e.leader = nil
+		e.resign()
 		return
 	}
 	e.election.heartbeat = now
@@ -88,6 +91,20 @@ func (e *Edge) lead(now int64) {
 	e.leaderQueue = id
 	e.leader = newLeader(e, now)
 	count("partnergate_leader_changes", 1)
+}
+
+// resign ends this VM's leadership. What it gathered goes into the queue, for
+// the next leader; the batch under way is in shared data.
+func (e *Edge) resign() {
+	if e.leader == nil {
+		return
+	}
+	batch := wire.Sync{}
+	e.leader.gather.fill(&batch)
+	e.leader = nil
+	if len(batch.Usage)+len(batch.Requests) > 0 {
+		_ = e.sendToLeader(batch.Append(e.appendMessage(nil, messageFlush))) // without a queue nobody could take it
+	}
 }
 
 // leads reports whether this VM is still the leader, so that one that was

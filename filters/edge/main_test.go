@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,8 +34,21 @@ func TestMain(m *testing.M) {
 // run compiles the modules that `make wasm` built, once for all tests.
 func run(m *testing.M) (code int, err error) {
 	cache := filepath.Join(os.TempDir(), "partnergate-wazero")
+	dir, err := os.MkdirTemp("", "edge")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	paths := map[string]string{"odd": filepath.Join(dir, "odd.wasm")}
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", paths["odd"], "./testdata/odd")
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if out, err := build.CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("build testdata/odd: %w\n%s", err, out)
+	}
 	for _, name := range []string{"partnergate", "partner-resolution", "catalog-gate", "quota"} {
-		path := filepath.Join("..", "..", "build", name+".wasm")
+		paths[name] = filepath.Join("..", "..", "build", name+".wasm")
+	}
+	for name, path := range paths {
 		module, err := testharness.CompileFile(context.Background(), path, testharness.WithCacheDir(cache))
 		if err != nil {
 			return 1, fmt.Errorf("%w\nbuild the filters first: make wasm", err)

@@ -18,14 +18,14 @@ type managerStub struct {
 	parts    map[[32]byte]string
 	changed  chan struct{}
 	syncs    []wire.Sync
-	sequence map[wire.ProxyID]uint64
 	calls    map[string]int
+	bodies   map[*http.Request]string
 	answer   func(w http.ResponseWriter, r *http.Request) (done bool) // in place of an answer
 	grants   func(m *wire.Sync) []wire.Grant
 }
 
 func newStub(source *policy.Source) *managerStub {
-	m := &managerStub{changed: make(chan struct{}), calls: map[string]int{}, parts: map[[32]byte]string{}}
+	m := &managerStub{changed: make(chan struct{}), calls: map[string]int{}, bodies: map[*http.Request]string{}, parts: map[[32]byte]string{}}
 	if source != nil {
 		m.publish(source)
 	}
@@ -59,6 +59,13 @@ func (m *managerStub) intercept(answer func(w http.ResponseWriter, r *http.Reque
 	m.answer = answer
 }
 
+// body is what an intercepted request brought.
+func (m *managerStub) body(r *http.Request) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.bodies[r]
+}
+
 func (m *managerStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -68,7 +75,9 @@ func (m *managerStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	m.calls[r.URL.Path]++
 	answer := m.answer
+	m.bodies[r] = string(body)
 	m.mu.Unlock()
+	defer m.forget(r)
 	if answer != nil && answer(w, r) {
 		return
 	}
@@ -87,6 +96,12 @@ func (m *managerStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply = m.sync(string(body))
 	}
 	_, _ = w.Write(reply)
+}
+
+func (m *managerStub) forget(r *http.Request) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.bodies, r)
 }
 
 func (m *managerStub) watch(r *http.Request, body string) []byte {

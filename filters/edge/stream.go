@@ -136,6 +136,7 @@ func (s *Stream) pass() types.Action {
 // OnHttpRequestTrailers lets the filter see them.
 func (s *Stream) OnHttpRequestTrailers(int) types.Action {
 	if s.plugin.filter.Trailers != nil {
+		current = s
 		s.plugin.filter.Trailers(s)
 	}
 	return types.ActionContinue

@@ -197,13 +197,18 @@ func (l *leader) synced(body string, now int64) {
 		l.syncFailed("the answer is to another batch", now)
 		return
 	}
+	if !l.edge.leads() {
+		return // the one that does gets the same answer
+	}
+	// First the grants: a batch whose answer was not taken in whole is sent again.
+	granted := l.grant(&reply, now)
 	if !l.acknowledged(s.sequence) {
 		return
 	}
 	s.call.succeeded(now)
 	s.told = ""
 	l.setAway(false)
-	if l.grant(&reply, now) {
+	if granted {
 		s.hurry(now + calmTick) // what was taken in is to be acknowledged
 		l.wakeWaiting(wakeLook)
 	}

@@ -108,7 +108,7 @@ func (l *leader) fetched(ids []policy.PartID, body string, now int64) {
 	for i := 0; err == nil && i < len(reply.Parts); i++ {
 		if reply.Parts[i] == "" {
 			// A newer policy has taken its place: watch again.
-			l.fetchFailed("the manager has a part of the policy no more", now)
+			l.watchFailed("the manager has a part of the policy no more", now)
 			return
 		}
 		err = l.watch.loader.Add(ids[i], strings.Clone(reply.Parts[i]))
@@ -154,12 +154,29 @@ func (l *leader) reject(err error, now int64) {
 func (l *leader) watchFailed(why string, now int64) {
 	l.watch.loader = nil
 	l.watch.call.failed(now)
+	l.watch.complain(why)
+}
+
+// maxFetchFails is after how many failures of fetching parts the leader asks
+// again which policy is current.
+const maxFetchFails = 5
+
+// fetchFailed keeps the parts that came already.
+func (l *leader) fetchFailed(why string, now int64) {
+	l.watch.parts.failed(now)
+	if l.watch.parts.fails < maxFetchFails {
+		l.watch.complain(why)
+		return
+	}
+	l.watch.parts.fails = 0
+	l.watchFailed(why, now)
+}
+
+// complain logs a problem once, not every two seconds, and counts it.
+func (w *watch) complain(why string) {
 	count("partnergate_watch_failures", 1)
-	if why != l.watch.told { // once, not every two seconds
-		l.watch.told = why
+	if why != w.told {
+		w.told = why
 		proxywasm.LogWarn("partnergate: no new policy from the manager: " + why)
 	}
 }
-
-// fetchFailed begins anew with watching.
-func (l *leader) fetchFailed(why string, now int64) { l.watchFailed(why, now) }
