@@ -26,6 +26,8 @@ type sameCase struct {
 	name    string
 	chain   [][]string
 	request func() *http.Request
+	// policies are for filters that fail; each gets a VM of its own.
+	policies []string
 	// relaxed drops what the two may differ in from a logged line.
 	relaxed func(string) string
 }
@@ -79,6 +81,8 @@ var sameCases = []sameCase{
 		"queue_ready property request|path", "queue_ready property xds|cluster_name", "queue_ready set-property a b", "queue_ready property xds|listener_direction",
 		"request_headers property xds|node|id", "request_headers property xds|node|cluster", "request_headers property xds|none",
 	)},
+	{name: "fail-closed", request: plainGet, policies: []string{"", "FAIL_CLOSED", ""}, chain: [][]string{{"* trace", "log property response|code_details"}, {"* trace", "request_headers panic"}, {"* trace"}}},
+	{name: "fail-open", request: plainGet, policies: []string{"", "FAIL_OPEN", ""}, chain: [][]string{{"* trace"}, {"* trace", "request_headers panic"}, {"* trace"}}},
 	{name: "no-method", request: plainGet, chain: one("* trace", "request_headers remove 0 :method", "log property response|code_details")},
 	{name: "no-scheme", request: plainGet, chain: one("* trace", "request_headers remove 0 :scheme", "log property response|code_details")},
 	{name: "too-much", request: withBody(strings.Repeat("x", 1<<20+1)), chain: one("request_body return 1", "response_headers pairs 2", "log property response|code_details")},
@@ -224,10 +228,31 @@ func caseScript(lines []string) string {
 	return strings.Join(append(slices.Clone(lines), "delete log end"), "\n")
 }
 
+// vmOf is the vm_id and the fail policy of one of a case's filters.
+func (c sameCase) vmOf(i int) (vmID, policy string) {
+	if c.policies == nil || c.policies[i] == "" {
+		return "vm", "FAIL_CLOSED"
+	}
+	return c.name, c.policies[i]
+}
+
+// ends is how many filters of the case come to their end.
+func (c sameCase) ends() int {
+	n := 0
+	for i := range c.chain {
+		if vmID, _ := c.vmOf(i); vmID == "vm" {
+			n++
+		}
+	}
+	return n
+}
+
 func inHarness(t *testing.T, c sameCase) outcome {
 	var filters []testharness.Filter
 	for i, lines := range c.chain {
-		filters = append(filters, script().WithVMID("vm").WithName("p").WithRootID(rootID(c, i)).WithConfiguration([]byte(caseScript(lines))))
+		vmID, policy := c.vmOf(i)
+		filters = append(filters, script().WithVMID(vmID).WithName("p").WithRootID(rootID(c, i)).WithConfiguration([]byte(caseScript(lines))).
+			WithFailPolicy(map[string]testharness.FailPolicy{"FAIL_CLOSED": testharness.FailClosed, "FAIL_OPEN": testharness.FailOpen}[policy]))
 	}
 	p := start(t, testharness.NewProxyConfig().WithNodeID("node").WithFilters(filters...).WithUpstream(oracleUpstream).
 		WithCluster("cluster", oracleCluster).WithLongPolls(func(r *http.Request) bool { return r.URL.Path == "/slow" }))
@@ -238,7 +263,8 @@ func inHarness(t *testing.T, c sameCase) outcome {
 	p.Advance(time.Second)
 	o := outcomeOf(e.Wait(t.Context()))
 	for _, entry := range p.Logs() {
-		if entry.Worker >= 0 && entry.RootID != "" {
+		// What a guest wrote to stderr as it died comes in other pieces.
+		if entry.Worker >= 0 && entry.RootID != "" && entry.Level == testharness.LogInfo {
 			o.logs = append(o.logs, c.line(entry.RootID, entry.Message))
 		}
 	}
@@ -283,8 +309,7 @@ type oracle struct {
 	addresses []string
 	mu        sync.Mutex
 	changed   *sync.Cond
-	lines     []string // "THREAD message"
-	mainID    string
+	lines     []string // "THREAD LEVEL message"
 	ended     bool
 }
 
@@ -311,7 +336,7 @@ func startEnvoy(t *testing.T) *oracle {
 	}
 	adminPath := filepath.Join(dir, "admin")
 	command := exec.CommandContext(t.Context(), binary, "-c", bootstrap, "--concurrency", "1", "--disable-hot-restart", "--admin-address-path", adminPath,
-		"-l", "warning", "--component-log-level", "wasm:info", "--log-format", "%t %v")
+		"-l", "warning", "--component-log-level", "wasm:info", "--log-format", "%t %l %v")
 	stderr, err := command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -435,20 +460,23 @@ func (o *oracle) logsOf(t *testing.T, c sameCase) []string {
 		ends := 0
 		for _, line := range o.lines {
 			thread, text, _ := strings.Cut(line, " ")
-			text, found := strings.CutPrefix(text, "wasm log ")
+			text, found := strings.CutPrefix(text, "info wasm log ")
 			text = strings.TrimPrefix(text, "p ") // not there for root contexts
 			rest, ok := strings.CutPrefix(text, c.name+"-")
 			ok = ok && found
 			if !ok || thread == o.mainThread() {
 				continue
 			}
-			position, message, _ := strings.Cut(rest, " vm: ")
+			position, message, ok := strings.Cut(rest, " vm: ")
+			if !ok {
+				position, message, _ = strings.Cut(rest, " "+c.name+": ")
+			}
 			if message == "end" {
 				ends++
 			}
 			logs = append(logs, c.line(c.name+"-"+position, message))
 		}
-		if ends >= len(c.chain) {
+		if ends >= c.ends() {
 			return logs
 		}
 		if o.ended {
@@ -461,7 +489,7 @@ func (o *oracle) logsOf(t *testing.T, c sameCase) []string {
 // mainThread is the thread that logged first: it tries every plugin.
 func (o *oracle) mainThread() string {
 	for _, line := range o.lines {
-		if thread, text, _ := strings.Cut(line, " "); strings.HasPrefix(text, "wasm log") {
+		if thread, text, _ := strings.Cut(line, " "); strings.HasPrefix(text, "info wasm log") {
 			return thread
 		}
 	}
@@ -530,9 +558,10 @@ func typed(name string, fields object) object {
 func listener(c sameCase) object {
 	var filters []object
 	for i, lines := range c.chain {
+		vmID, policy := c.vmOf(i)
 		filters = append(filters, object{"name": rootID(c, i), "typed_config": typed("envoy.extensions.filters.http.wasm.v3.Wasm", object{"config": object{
-			"name": "p", "root_id": rootID(c, i),
-			"vm_config":     object{"vm_id": "vm", "runtime": "envoy.wasm.runtime.v8", "code": object{"local": object{"filename": guestPath}}},
+			"name": "p", "root_id": rootID(c, i), "failure_policy": policy,
+			"vm_config":     object{"vm_id": vmID, "runtime": "envoy.wasm.runtime.v8", "code": object{"local": object{"filename": guestPath}}},
 			"configuration": typed("google.protobuf.StringValue", object{"value": caseScript(lines)}),
 		}})})
 	}

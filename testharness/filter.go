@@ -9,7 +9,8 @@ type FailPolicy int
 const (
 	// FailClosed answers 503 from then on. It is the default, as in Envoy.
 	FailClosed FailPolicy = iota
-	// FailOpen lets everything through from then on, without the filter.
+	// FailOpen lets new requests through from then on, without the filter. Those
+	// that were in it get 503, the one that made it fail included.
 	FailOpen
 	// FailReload answers 503 until a new request finds that the VM was loaded
 	// at least a second ago, and then makes a new VM for it.

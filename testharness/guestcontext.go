@@ -35,7 +35,6 @@ type guestContext struct {
 
 	stream           *stream // nil for a root context
 	hop              *hop
-	streamFailed     bool
 	failureReplySent bool
 
 	configuring bool // the plugin configuration can be read
@@ -161,17 +160,15 @@ func (c *guestContext) destroy() {
 	c.onDelete()
 }
 
-// failed deals with a VM that is not usable: what the callback returns then,
-// after answering 503 unless the filter fails open (CHECK_FAIL_HTTP).
+// failAction deals with a VM that is not usable: what the callback returns then,
+// after answering 503 (CHECK_FAIL_HTTP). That goes for a filter that fails open
+// too, if it was in the stream when its VM failed: failure_policy only counts
+// when a stream begins (seen in Envoy 1.40; its older field fail_open differs).
 func (c *guestContext) failAction(closed action) (action, bool) {
 	if !c.isFailed() {
 		return 0, false
 	}
-	if c.filter.failPolicy == FailOpen {
-		return actionContinue, true
-	}
-	if !c.streamFailed {
-		c.streamFailed = true
+	if !c.failureReplySent {
 		c.failureReplySent = true
 		c.stream.failureReply(c.hop)
 	}

@@ -2,6 +2,7 @@ package testharness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -89,7 +90,7 @@ func (w *handlerWriter) serve() (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("the handler panicked: %v", cause)
-			if cause != http.ErrAbortHandler {
+			if aborted, ok := cause.(error); !ok || !errors.Is(aborted, http.ErrAbortHandler) {
 				err = fmt.Errorf("%w\n%s", err, debug.Stack())
 			}
 		}
@@ -271,7 +272,7 @@ func (p *bodyPipe) Read(b []byte) (int, error) {
 		p.changed.Wait()
 	}
 	if len(p.data) == 0 {
-		if p.err == io.EOF && p.trailer != nil {
+		if errors.Is(p.err, io.EOF) && p.trailer != nil {
 			p.trailer()
 			p.trailer = nil
 		}

@@ -90,7 +90,7 @@ func (c *httpCall) begin(handler http.Handler, request *http.Request, body []byt
 	// Not at once: a canary that is thrown away must not have called anybody.
 	v.thread.loop.post(func() {
 		if c.root.calls[c.token] == c {
-			c.handlerCall.start(&p.handlers, p.isLongPoll(request))
+			c.start(&p.handlers, p.isLongPoll(request))
 			c.body.write(body, true)
 		}
 	})
@@ -148,7 +148,7 @@ func (c *httpCall) forget() {
 	if c.noTimeout != nil {
 		c.noTimeout()
 	}
-	c.handlerCall.stop()
+	c.stop()
 }
 
 // cancelCalls drops what a context that ends has called.

@@ -312,11 +312,11 @@ func TestPausedAtEveryCallback(t *testing.T) {
 			}
 			want := []string{"create", "vm_start", "configure", "create", "request_headers 0", "request_body 0 3", "request_trailers",
 				"response_headers 0", "response_body 0 3", "response_trailers", "log", "done", "delete"}
-			switch {
-			case callback == "request_body": // the end came meanwhile
+			switch callback {
+			case "request_body": // the end came meanwhile
 				want[5], want[6] = "request_body 1 3", "response_headers 0"
 				want = append(want[:7], "response_body 0 3", "response_body 1 0", "log", "done", "delete")
-			case callback == "response_body":
+			case "response_body":
 				want[6], want[9] = "request_body 1 0", "response_body 1 0" // it saw the response first
 			}
 			wantLogs(t, p, want...)

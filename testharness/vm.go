@@ -104,7 +104,7 @@ func (v *vm) initialize() error {
 			continue
 		}
 		params := make([]uint64, len(f.Definition().ParamTypes()))
-		if _, err := f.Call(v.ctx, params...); err != nil && !(name == "_start" && errors.Is(err, exitError(0))) {
+		if _, err := f.Call(v.ctx, params...); err != nil && (name != "_start" || !errors.Is(err, exitError(0))) {
 			return fmt.Errorf("run %s: %w", name, err)
 		}
 		if name == "main" {
