@@ -48,7 +48,7 @@ func (s *Service) change(ctx context.Context, actor Actor, decide decision) (*st
 			return nil, s.unavailable("CommitPolicy", err)
 		}
 		s.install(after, next)
-		s.logger.Info("policy changed", "policy_version", after.revision, "actor", actor.Name, "on_behalf_of", actor.Owner, "changes", len(changes), "first", changes[0].Ref.String())
+		s.logger.InfoContext(ctx, "policy changed", "policy_version", after.revision, "actor", actor.Name, "on_behalf_of", actor.Owner, "changes", len(changes), "first", changes[0].Ref.String())
 		return after, nil
 	}
 	return nil, &Error{Code: CodeUnavailable, Message: "others keep changing the policy at the same time; try again"}

@@ -55,9 +55,7 @@ func (s *state) source() *policy.Source {
 		plan := s.plans[name]
 		src.Plans = append(src.Plans, policy.SourcePlan{Name: name, Weight: uint32(max(1, plan.Spec.Weight)), Limits: sourceLimits(plan.Spec.Limits)})
 	}
-	for _, name := range names(s.partners) {
-		s.sourcePartner(src, s.partners[name], changed)
-	}
+	s.sourcePartners(src, changed)
 	return src
 }
 
@@ -123,6 +121,20 @@ func (d *partnerDigest) fill(p *partnerState) {
 			Kind: policy.APIKey, Digest: c.Digest, ID: id, Partner: c.Metadata.Partner, Application: c.Application,
 			Environment: c.Environment, ExpiresAt: unixMilli(c.ExpiresAt), RevokedAt: unixMilli(c.RevokedAt),
 		})
+	}
+}
+
+func (s *state) sourcePartners(src *policy.Source, at time.Time) {
+	subscriptions, credentials := 0, 0
+	for _, p := range s.partners {
+		subscriptions += len(p.subscriptions)
+		credentials += len(p.credentials)
+	}
+	src.Partners = make([]policy.SourcePartner, 0, len(s.partners))
+	src.Grants = make([]policy.SourceGrant, 0, subscriptions)
+	src.Credentials = make([]policy.SourceCredential, 0, credentials)
+	for _, name := range names(s.partners) {
+		s.sourcePartner(src, s.partners[name], at)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/manager"
 )
@@ -34,7 +36,9 @@ func awaitVersion(t *testing.T, s *manager.Service, version int64) {
 }
 
 func TestFirstSnapshot(t *testing.T) {
-	s := newService(t, newClock())
+	store := openStore(t, filepath.Join(t.TempDir(), "policy.db"))
+	running := goleak.IgnoreCurrent()
+	s := startService(t, newClock(), store, slog.DiscardHandler)
 	if err := s.Ready(); err != nil {
 		t.Error(err)
 	}
@@ -47,6 +51,7 @@ func TestFirstSnapshot(t *testing.T) {
 	}
 	s.Close()
 	s.Close()
+	goleak.VerifyNone(t, running)
 	if err := s.Ready(); err == nil {
 		t.Error("ready after Close")
 	}
@@ -183,6 +188,16 @@ func TestEmptied(t *testing.T) {
 	apply(t, s, estate(t), manager.ApplyOptions{})
 	if emptied() {
 		t.Error("it is not empty any more")
+	}
+	retired := estate(t)
+	for _, r := range retired {
+		if p, ok := r.(*manager.Product); ok {
+			p.Spec.Lifecycle = manager.LifecycleRetired
+		}
+	}
+	apply(t, s, retired, manager.ApplyOptions{})
+	if !emptied() {
+		t.Error("an operator retired all products")
 	}
 }
 

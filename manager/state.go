@@ -11,7 +11,7 @@ import (
 type state struct {
 	lineage  [16]byte
 	revision int64
-	// emptied says that it had products until somebody took the last away.
+	// emptied says that it served something until somebody took the last away.
 	emptied bool
 
 	environments map[string]*Environment
@@ -65,8 +65,18 @@ func (s *state) with(changes []Change, revision int64) *state {
 	for _, c := range changes {
 		e.forget(c.Ref)
 	}
-	e.next.emptied = len(e.next.products) == 0 && (s.emptied || len(s.products) > 0)
+	e.next.emptied = !e.next.serves() && (s.emptied || s.serves())
 	return &e.next
+}
+
+// serves tells whether there is a host with a product that can be called.
+func (s *state) serves() bool {
+	for _, p := range s.products {
+		if callable(p) && len(p.Spec.Environments) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // loadState builds the state of what a store holds. before spares reading
@@ -90,7 +100,7 @@ func loadState(stored *Policy, before *state) (*state, error) {
 	empty.lineage = stored.Lineage
 	after := empty.with(changes, stored.Revision)
 	if before.lineage == stored.Lineage {
-		after.emptied = len(after.products) == 0 && (before.emptied || len(before.products) > 0)
+		after.emptied = !after.serves() && (before.emptied || before.serves())
 	}
 	return after, nil
 }
