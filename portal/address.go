@@ -10,6 +10,9 @@ import (
 // a line can be pasted, kept and shown without a secret in it.
 const keyVariable = "$PARTNERGATE_KEY"
 
+// nextLine goes on with a shell command on the next line.
+const nextLine = " \\\n  "
+
 // address is how a host of a product is called through the gateway.
 type address struct {
 	base string // scheme, host and port
@@ -51,12 +54,12 @@ func (a address) curl(method, path string) string {
 			line.WriteString(shellQuoted(part.Text))
 		}
 	}
-	line.WriteString(`" -H "x-api-key: ` + keyVariable + `"`)
+	line.WriteString(`"` + nextLine + `-H "x-api-key: ` + keyVariable + `"`)
 	if a.host != "" {
-		line.WriteString(` -H "host: ` + shellQuoted(a.host) + `"`)
+		line.WriteString(nextLine + `-H "host: ` + shellQuoted(a.host) + `"`)
 	}
 	if method == "POST" || method == "PUT" || method == "PATCH" {
-		line.WriteString(` -H "content-type: application/json" -d '{}'`)
+		line.WriteString(nextLine + `-H "content-type: application/json" -d '{}'`)
 	}
 	return line.String()
 }

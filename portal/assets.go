@@ -41,13 +41,14 @@ type asset struct {
 	zipped      []byte
 }
 
-func loadAssets() (*assets, error) {
+// loadAssets reads all files below static/.
+func loadAssets(files fs.FS) (*assets, error) {
 	a := &assets{files: map[string]asset{}}
-	err := fs.WalkDir(staticFiles, "static", func(name string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(files, "static", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		body, err := staticFiles.ReadFile(name)
+		body, err := fs.ReadFile(files, name)
 		if err != nil {
 			return err
 		}
@@ -109,6 +110,7 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Encoding", "gzip")
 		body = file.zipped
 	}
+	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // the client is gone: nobody to tell
 	}

@@ -137,7 +137,7 @@ func usageRows(now time.Time) []manager.UsageRow {
 		for i, u := range acmeUsage {
 			key := u.key
 			key.Partner, key.Application = "acme", "checkout"
-			wave := int64((at.Hour()*7+i*11+at.Day()*5)%24 + 4)
+			wave := int64((at.Hour()*7+i*11)%24+4) * int64(8+at.Weekday()*at.Weekday()%7+time.Weekday(at.Day()%4)) / 14
 			if n := u.most * wave / 28; n > 0 {
 				rows = append(rows, manager.UsageRow{Minute: at, Key: key, Requests: n})
 			}
@@ -169,7 +169,7 @@ func requestRecords(now time.Time, key *manager.NewKey) []manager.RequestRecord 
 		records = append(records, r)
 	}
 	foreign := records[0]
-	foreign.Key.Partner, foreign.Key.Application, foreign.RequestID = "globex", "dashboard", "globex-0001"
+	foreign.Key.Partner, foreign.Key.Application, foreign.RequestID, foreign.Credential = "globex", "dashboard", "globex-0001", "aaaabbbbcccc"
 	return append(records, foreign)
 }
 

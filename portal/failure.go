@@ -14,6 +14,8 @@ type messageView struct {
 	Status int
 	Title  string
 	Text   string
+	// Reference finds the failure in the log; empty where nothing failed.
+	Reference string
 }
 
 func (s *server) message(w http.ResponseWriter, r *http.Request, status int, title, text string) {
@@ -25,7 +27,11 @@ func (s *server) notFound(w http.ResponseWriter, r *http.Request) { s.fail(w, r,
 // fail answers an error as a page.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, title, text := s.told(r, err)
-	s.message(w, r, status, title, text)
+	view := messageView{Frame: s.frame(r, title), Status: status, Title: title, Text: text}
+	if status >= http.StatusInternalServerError {
+		view.Reference = r.Header.Get("X-Request-Id") // given by the server around the portal
+	}
+	s.render(w, r, status, view)
 }
 
 // problem answers an error as RFC 9457 has it.
@@ -59,10 +65,10 @@ func (s *server) told(r *http.Request, err error) (status int, title, text strin
 		case manager.CodeConflict, manager.CodeStale:
 			return http.StatusConflict, "That is no longer so", e.Message
 		case manager.CodeUnavailable:
-			s.logger.Error("the portal is without its store", "error", err, "path", r.URL.Path)
+			s.logger.Error("the portal is without its store", "error", err, "path", r.URL.Path, "request_id", r.Header.Get("X-Request-Id"))
 			return http.StatusServiceUnavailable, "The portal is not available", "It cannot reach its data right now. Your API keys go on working. Try again in a few seconds."
 		}
 	}
-	s.logger.Error("the portal failed", "error", err, "method", r.Method, "path", r.URL.Path)
+	s.logger.Error("the portal failed", "error", err, "method", r.Method, "path", r.URL.Path, "request_id", r.Header.Get("X-Request-Id"))
 	return http.StatusInternalServerError, "Something went wrong", "The portal failed to make this page; the operator finds the reason in its log. Your API keys go on working. Try again."
 }

@@ -62,7 +62,6 @@ func (s *server) logout(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	w.Header().Set("Clear-Site-Data", `"cache"`)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 

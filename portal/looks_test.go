@@ -123,7 +123,7 @@ func (b *tab) examine(name, axe string) {
 				b.t.Errorf("%s is %d pixels wider than a screen of %d", name, over, s.width)
 			}
 			if s != narrow {
-				b.picture(name + "-" + s.name + "-" + theme)
+				b.picture(s, name+"-"+s.name+"-"+theme)
 				b.accessible(name+", "+theme+", "+s.name, axe)
 			}
 		}
@@ -141,12 +141,16 @@ func (b *tab) quiet404(name string) {
 	b.quiet()
 }
 
-func (b *tab) picture(name string) {
+func (b *tab) picture(s size, name string) {
 	b.t.Helper()
 	if *screenshots == "" {
 		return
 	}
-	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	take := chromedp.FullScreenshot(100)
+	if s == phone {
+		take = chromedp.CaptureScreenshot() // the screen, where a bar is fixed to its foot
+	}
+	png, err := chromedp.Run(b.ctx, take)
 	must(b.t, err)
 	must(b.t, os.WriteFile(filepath.Join(*screenshots, name+".png"), png, 0o644))
 }

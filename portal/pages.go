@@ -62,21 +62,26 @@ func parsePages(a *assets) (pages, error) {
 	return all, nil
 }
 
-// filled is a value of a view's type in which no slice, string or pointer is empty.
+// filled is a value of a view's type in which nothing is empty.
 func filled(t reflect.Type) reflect.Value {
 	v := reflect.New(t).Elem()
-	switch t.Kind() {
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if v.Field(i).CanSet() {
-				v.Field(i).Set(filled(t.Field(i).Type))
-			}
+	fill(v)
+	return v
+}
+
+func fill(v reflect.Value) {
+	if v.Kind() == reflect.Struct {
+		for i := range v.NumField() {
+			fill(v.Field(i))
 		}
+		return
+	}
+	if !v.CanSet() { // unexported: no template reads it
+		return
+	}
+	switch v.Kind() {
 	case reflect.Slice:
-		v = reflect.Append(v, filled(t.Elem()))
-	case reflect.Pointer:
-		v.Set(reflect.New(t.Elem()))
-		v.Elem().Set(filled(t.Elem()))
+		v.Set(reflect.Append(v, filled(v.Type().Elem())))
 	case reflect.String:
 		v.SetString("x")
 	case reflect.Bool:
@@ -84,7 +89,6 @@ func filled(t reflect.Type) reflect.Value {
 	case reflect.Int, reflect.Int64:
 		v.SetInt(1)
 	}
-	return v
 }
 
 // render answers with a view's page, or with 500 and no half page.

@@ -72,7 +72,7 @@ func newServer(c Config) (*server, error) {
 		s.now = time.Now
 	}
 	s.sessions = newSessions(c.Service.Sessions(), s)
-	if s.assets, err = loadAssets(); err != nil {
+	if s.assets, err = loadAssets(staticFiles); err != nil {
 		return nil, err
 	}
 	s.pages, err = parsePages(s.assets)

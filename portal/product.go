@@ -125,7 +125,7 @@ func (v *visit) fill(view *productView, p *manager.CatalogProduct, e *scope) err
 	view.Groups = groupsOf(*p, gateway)
 	view.Count = count(int64(len(p.Operations)+len(p.Suspended)), "operation")
 	view.Curl = firstCurl(view.Groups)
-	uses, err := v.limitUse(e.name())
+	uses, err := v.service.LimitUse(v.ctx(), v.name(), e.name())
 	if err == nil {
 		view.Limits = limitsOf(*p, uses, v)
 	}
@@ -194,13 +194,18 @@ func limitsOf(p manager.CatalogProduct, uses []manager.LimitUse, v *visit) []lim
 	for _, limit := range p.Limits {
 		view := limitView{Name: limit.Name, Words: limitWords(limit), Operations: limit.Operations}
 		for _, use := range uses {
-			if limit.Quota != nil && use.Limit.Name == limit.Name && p.Subscription != nil && use.Subscription == p.Subscription.Metadata.Name {
+			if limit.Quota != nil && use.Limit.Name == limit.Name && countsFor(use, p.Subscription) {
 				view.Uses = append(view.Uses, useOf(use, v))
 			}
 		}
 		list = append(list, view)
 	}
 	return list
+}
+
+// countsFor tells whether a counter is the subscription's, or the whole partner's.
+func countsFor(use manager.LimitUse, subscription *manager.Subscription) bool {
+	return use.Subscription == "" || subscription != nil && use.Subscription == subscription.Metadata.Name
 }
 
 func useOf(use manager.LimitUse, v *visit) useView {

@@ -55,9 +55,7 @@ func (s *server) products(v *visit) error {
 	}
 	view := productsView{Frame: v.frame("Products", "products", e), Environment: e.current}
 	var callable int64
-	sort.SliceStable(catalog.Products, func(i, j int) bool { // what can be called stands first
-		return catalog.Products[i].State == manager.CatalogActive && catalog.Products[j].State != manager.CatalogActive
-	})
+	sort.SliceStable(catalog.Products, func(i, j int) bool { return place(catalog.Products[i]) < place(catalog.Products[j]) })
 	for _, p := range catalog.Products {
 		callable += int64(len(p.Operations))
 		view.Products = append(view.Products, cardOf(p, e.name()))
@@ -67,6 +65,17 @@ func (s *server) products(v *visit) error {
 		return err
 	}
 	return v.render(view)
+}
+
+// place orders the catalog: what can be called, what is going away, what rests.
+func place(p manager.CatalogProduct) int {
+	switch {
+	case p.State != manager.CatalogActive:
+		return 2
+	case p.Product.Spec.Lifecycle == manager.LifecycleDeprecated:
+		return 1
+	}
+	return 0
 }
 
 // keyHint finds out whether the member still needs a key to call anything.

@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/manager"
@@ -101,13 +102,16 @@ func (s *server) requests(v *visit) error {
 }
 
 func (v *visit) requestQuery(form requestFilter) manager.RequestQuery {
-	from, to := rangeOf(form.Range, "24h").period(v.now())
-	return manager.RequestQuery{
+	q := manager.RequestQuery{
 		Match: manager.UsageKey{
 			Partner: v.name(), Product: form.Product, Environment: form.Environment, Operation: form.Operation, Outcome: form.Outcome,
 		},
-		RequestID: form.RequestID, From: from, To: to, Limit: requestsOnPage, Cursor: v.r.URL.Query().Get("cursor"),
+		RequestID: form.RequestID, Limit: requestsOnPage, Cursor: v.r.URL.Query().Get("cursor"),
 	}
+	if form.RequestID == "" { // an id is looked for in all that is kept
+		q.From, q.To = rangeOf(form.Range, "24h").period(v.now())
+	}
+	return q
 }
 
 func withCursor(u *url.URL, cursor string) string {
@@ -119,7 +123,7 @@ func withCursor(u *url.URL, cursor string) string {
 func requestItemOf(r manager.RequestRecord, e *scope) requestItem {
 	at := r.Time.UTC()
 	item := requestItem{
-		Time: momentOf(at, at.Format("15:04:05.000")), Date: at.Format("2 Jan"),
+		Time: exactly(at), Date: at.Format("2 Jan"),
 		Method: r.Method, Path: r.Path, Outcome: outcomeOf(r.Key.Outcome),
 		Product: r.Key.Product, Operation: r.Key.Operation, Application: r.Key.Application,
 		Environment: e.titled(r.Key.Environment), Credential: r.Credential, Limit: r.Limit, RequestID: r.RequestID,
@@ -129,6 +133,13 @@ func requestItemOf(r manager.RequestRecord, e *scope) requestItem {
 		item.Status = strconv.Itoa(r.Status)
 	}
 	return item
+}
+
+// exactly shows seconds, and milliseconds where there is room.
+func exactly(t time.Time) moment {
+	m := momentOf(t, t.Format("15:04:05"))
+	m.Full = t.Format("2 January 2006, 15:04:05.000 UTC")
+	return m
 }
 
 func outcomeOf(name string) outcomeView {

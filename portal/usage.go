@@ -236,7 +236,7 @@ func (v *visit) steps(view *usageView, q manager.UsageQuery, span timeRange) err
 func (v *visit) contract(e *scope) ([]contractRow, error) {
 	var list []contractRow
 	for _, environment := range e.chosen() {
-		uses, err := v.limitUse(environment.Metadata.Name)
+		uses, err := v.service.LimitUse(v.ctx(), v.name(), environment.Metadata.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -245,7 +245,7 @@ func (v *visit) contract(e *scope) ([]contractRow, error) {
 				continue
 			}
 			row := contractRow{
-				Subscription: use.Subscription, Limit: use.Limit.Name, Words: limitWords(use.Limit),
+				Subscription: title(use.Subscription, "All products"), Limit: use.Limit.Name, Words: limitWords(use.Limit),
 				Environment: choiceOf(environment), Use: useOf(use, v), Tone: "good",
 			}
 			if row.Use.Percent >= 80 {

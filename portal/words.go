@@ -102,9 +102,9 @@ func until(t, now time.Time) moment {
 	case left < time.Hour:
 		return momentOf(t, "in "+count(int64(left.Minutes())+1, "minute"))
 	case left < 48*time.Hour:
-		return momentOf(t, "in "+count(int64(left.Hours()), "hour"))
+		return momentOf(t, "in "+count(int64(left.Round(time.Hour).Hours()), "hour"))
 	case left < 30*24*time.Hour:
-		return momentOf(t, "in "+count(int64(left.Hours()/24), "day"))
+		return momentOf(t, "in "+count(int64(left.Round(24*time.Hour).Hours()/24), "day"))
 	}
 	return day(t)
 }

@@ -74,8 +74,9 @@
     }
   });
 
-  document.addEventListener("change", (event) => {
-    event.target.closest("[data-submit-on-change]")?.requestSubmit();
+  document.addEventListener("htmx:after:swap", () => {
+    const n = document.querySelectorAll("#log > li").length;
+    announce(n === 1 ? "1 request" : `${n} requests`);
   });
 
   document.addEventListener("keydown", (event) => {

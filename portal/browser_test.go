@@ -1,0 +1,169 @@
+package portal
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/manager"
+)
+
+// TestTwoPartnersInTheBrowser logs in as each, by keyboard alone, and compares what they see.
+func TestTwoPartnersInTheBrowser(t *testing.T) {
+	e := newEstate(t)
+	seen := map[string][]string{}
+	for _, email := range []string{acmeAdmin, globexDev} {
+		b := newTab(t, e.server.URL)
+		b.open("/login")
+		b.through(chromedp.KeyEvent(email + kb.Tab + password + kb.Enter)) // the email has the focus
+		seen[email] = eval[[]string](b, "[...document.querySelectorAll('.product h2')].map((h) => h.textContent)")
+		b.quiet()
+	}
+	if got := strings.Join(seen[acmeAdmin], ", "); got != "Payments, Risk feeds, Ledger, Identity checks" {
+		t.Errorf("acme sees %s", got)
+	}
+	if got := strings.Join(seen[globexDev], ", "); got != "Payments" {
+		t.Errorf("globex sees %s", got)
+	}
+}
+
+// TestKeysInTheBrowser makes, copies, rotates and revokes a key as a person does.
+func TestKeysInTheBrowser(t *testing.T) {
+	e := newEstate(t)
+	b := newTab(t, e.server.URL)
+	b.login(acmeAdmin)
+	b.follow(`.sections a[href^="/applications"]`)
+	b.follow(`a[href="/applications/checkout/keys/new?environment=sandbox"]`)
+	b.follow("button.primary")
+	key := eval[string](b, "document.getElementById('key').textContent")
+	_, id, ok := policy.ParseKey(key)
+	if !ok {
+		t.Fatalf("the page shows %q", key)
+	}
+	b.do(chromedp.Click(chromedp.CSS(".secret .copy")))
+	b.await("document.querySelector('.secret .copy-word').textContent === 'Copied' && document.getElementById('announce').textContent === 'Copied'")
+	b.follow(".actions .primary")
+	if page := eval[string](b, "document.documentElement.outerHTML"); strings.Contains(page, key) || !strings.Contains(page, id) {
+		t.Error("the key is shown again, or is not listed")
+	}
+	b.follow(`a[href="/applications/checkout/keys/` + id + `/rotate"]`)
+	b.do(chromedp.Click(chromedp.CSS(`input[value="1h"]`)))
+	b.follow("button.primary")
+	_, next, _ := policy.ParseKey(eval[string](b, "document.getElementById('key').textContent"))
+	b.follow(".actions .primary")
+	b.follow(`a[href="/applications/checkout/keys/` + id + `/revoke"]`)
+	b.follow("button.primary.danger")
+	keys, err := e.service.Credentials(context.Background(), "acme", "checkout")
+	must(t, err)
+	for _, key := range keys {
+		if want := map[string]string{id: manager.CredentialRevoked, next: manager.CredentialActive}[key.Metadata.Name]; key.State != want {
+			t.Errorf("the key %s is %s, not %s", key.Metadata.Name, key.State, want)
+		}
+	}
+	if said := eval[string](b, "document.querySelector('.notice').textContent"); !strings.Contains(said, "is revoked") {
+		t.Errorf("the page says %q", said)
+	}
+	b.quiet()
+}
+
+// TestFiltersInTheBrowser filters and pages without a new page.
+func TestFiltersInTheBrowser(t *testing.T) {
+	e := newEstate(t)
+	e.traffic(e.key("acme", "checkout", "sandbox"))
+	b := newTab(t, e.server.URL)
+	b.login(acmeAdmin)
+	b.open("/requests")
+	eval[chromedp.Void](b, "window.samePage = true; undefined")
+	b.do(chromedp.Click(chromedp.CSS(`#pager a[rel="next"]`)))
+	b.await("document.querySelectorAll('#log > li').length === 100")
+	b.do(chromedp.Click(chromedp.CSS(`#pager a[rel="next"]`)))
+	b.await("document.querySelectorAll('#log > li').length === 130 && !document.querySelector('#pager a[rel=\"next\"]')")
+	eval[chromedp.Void](b, "document.getElementById('outcome').value = 'limit_exceeded'; document.getElementById('outcome').dispatchEvent(new Event('change', {bubbles: true})); undefined")
+	b.await("document.querySelectorAll('#log > li').length === 19")
+	if at := eval[string](b, "location.search"); !strings.Contains(at, "outcome=limit_exceeded") {
+		t.Errorf("the address is %s", at)
+	}
+	if to := eval[string](b, `document.querySelector('#environments a[href*="production"]').href`); !strings.Contains(to, "outcome=limit_exceeded") {
+		t.Errorf("another environment would forget the filter: %s", to)
+	}
+	if !eval[bool](b, "window.samePage === true") {
+		t.Error("the page was loaded anew")
+	}
+	b.await("document.getElementById('announce').textContent === '19 requests'")
+	b.do(chromedp.SendKeys(chromedp.CSS("#request_id"), "nothing"+kb.Enter))
+	b.await("document.querySelector('.empty h2')?.textContent === 'Nothing fits these filters'")
+	b.quiet()
+	eval[chromedp.Void](b, "fetch('/logout', {method: 'POST', redirect: 'manual'}).then(() => undefined)")
+	b.through(chromedp.SendKeys(chromedp.CSS("#request_id"), kb.Enter))
+	if at := eval[string](b, "location.pathname"); at != "/login" {
+		t.Errorf("a filter after the session's end leads to %s", at)
+	}
+}
+
+// TestKeyboard walks with Tab: first the way past the navigation, then everything in sight.
+func TestKeyboard(t *testing.T) {
+	e := newEstate(t)
+	b := newTab(t, e.server.URL)
+	b.login(acmeAdmin)
+	b.do(chromedp.KeyEvent(kb.Tab))
+	if first := eval[string](b, "document.activeElement.textContent"); first != "Skip to content" {
+		t.Errorf("the first stop is %q", first)
+	}
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.await("document.activeElement.id === 'main'")
+	b.open("/products")
+	want := eval[int](b, "[...document.querySelectorAll('a, button, summary')].filter((e) => e.checkVisibility()).length")
+	stops := map[string]bool{}
+	for range want {
+		b.do(chromedp.KeyEvent(kb.Tab))
+		stops[eval[string](b, "(document.activeElement.href ?? '') + document.activeElement.textContent + document.activeElement.parentElement.textContent.slice(0, 40)")] = true
+		if eval[bool](b, "getComputedStyle(document.activeElement).outlineStyle === 'none'") {
+			t.Errorf("the focus on %q cannot be seen", eval[string](b, "document.activeElement.outerHTML.slice(0, 120)"))
+		}
+	}
+	if len(stops) != want {
+		t.Errorf("Tab stops at %d of %d controls", len(stops), want)
+	}
+	b.do(chromedp.Focus(chromedp.CSS(".account > summary")), chromedp.KeyEvent(kb.Enter))
+	b.await("document.querySelector('.account').open")
+	b.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Escape))
+	b.await("!document.querySelector('.account').open && document.activeElement.matches('.account > summary')")
+	b.quiet()
+}
+
+// TestThemes follows the system until the reader chooses, and keeps the choice, with and without scripts.
+func TestThemes(t *testing.T) {
+	e := newEstate(t)
+	b := newTab(t, e.server.URL)
+	ground := func() string { return eval[string](b, "getComputedStyle(document.body).backgroundColor") }
+	b.prefer("light")
+	b.open("/login")
+	light := ground()
+	b.prefer("dark")
+	dark := ground()
+	if light == dark {
+		t.Errorf("light and dark are both %s", light)
+	}
+	b.do(chromedp.Click(chromedp.CSS(`.theme button[value="light"]`)))
+	b.await("document.documentElement.dataset.theme === 'light'")
+	if ground() != light {
+		t.Error("the choice of light does not show")
+	}
+	b.login(acmeAdmin)
+	if ground() != light {
+		t.Error("the next page forgot the choice")
+	}
+	b.quiet()
+	plain := e.loggedIn(acmeAdmin)
+	if r := plain.post("/theme", url.Values{"theme": {"dark"}, "back": {"/usage"}}); r.header.Get("Location") != "/usage" {
+		t.Errorf("without scripts the choice leads to %s", r.header.Get("Location"))
+	}
+	if !strings.Contains(plain.get("/usage").body, `<html lang="en" data-theme="dark">`) {
+		t.Error("without scripts the choice is forgotten")
+	}
+}
