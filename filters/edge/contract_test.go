@@ -35,11 +35,15 @@ const adminToken = "admin-token-of-at-least-32-characters"
 // YAML list. The partners acme and globex subscribe to GET /v1/pay.
 func newManager(t *testing.T, limits string) *realManager {
 	t.Helper()
+	return newManagerAt(t, limits, testharness.NewVirtualClock(testharness.DefaultStart.Add(36*time.Hour)))
+}
+
+func newManagerAt(t testing.TB, limits string, clock *testharness.Clock) *realManager {
+	t.Helper()
 	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "manager.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := testharness.NewVirtualClock(testharness.DefaultStart.Add(36 * time.Hour))
 	m := &realManager{clock: clock, keys: map[string]string{}}
 	m.Service, err = manager.NewService(context.WithoutCancel(t.Context()), manager.Config{Store: store, Now: clock.Now, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -65,7 +69,7 @@ func newManager(t *testing.T, limits string) *realManager {
 	return m
 }
 
-func (m *realManager) apply(t *testing.T, yaml string) {
+func (m *realManager) apply(t testing.TB, yaml string) {
 	t.Helper()
 	documents, err := manager.ReadDocuments("estate.yaml", []byte(yaml), nil)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 )
 
 // port is that of a test server.
-func port(t *testing.T, server *httptest.Server) int {
+func port(t testing.TB, server *httptest.Server) int {
 	t.Helper()
 	_, text, err := net.SplitHostPort(server.Listener.Addr().String())
 	if err != nil {
@@ -32,7 +32,8 @@ func port(t *testing.T, server *httptest.Server) int {
 	return n
 }
 
-func serve(t *testing.T, h http.Handler) *httptest.Server {
+func serve(t testing.TB, h http.Handler) *httptest.Server {
+	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	return server
