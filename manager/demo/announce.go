@@ -83,7 +83,7 @@ func (d *demo) showCalls(p *page) {
 	p.title("Calls, and what each should answer")
 	call := func(key, url, answer string) {
 		p.line("%s# %s%s", p.dim, answer, p.reset)
-		p.line(`curl -H "x-api-key: $%s" %s`, key, url)
+		p.line(`curl -i -H "x-api-key: $%s" %s`, key, url)
 	}
 	charges := d.at(sandboxHost, "/payments/charges")
 	call("COBALT_SANDBOX", charges, "200: Cobalt has payments; the answer shows what the upstream received")
@@ -92,7 +92,7 @@ func (d *demo) showCalls(p *page) {
 	call("DELTA_SANDBOX", d.at(sandboxHost, "/risk/feeds"), "200: Delta has both")
 	call("COBALT_SANDBOX", d.at(productionHost, "/payments/charges"), "403 environment_mismatch: a sandbox key on the production host")
 	p.line("%s# 401 credential_missing%s", p.dim, p.reset)
-	p.line("curl %s", charges)
+	p.line("curl -i %s", charges)
 	p.line("%s# 200 about ten times, then 429: Cobalt's limit \"throughput\" is spent, while Delta is still served%s", p.dim, p.reset)
 	p.line(`for i in $(seq 20); do curl -s -o /dev/null -w '%%{http_code} ' -H "x-api-key: $COBALT_SANDBOX" %s; done; echo`, charges)
 }
@@ -100,14 +100,18 @@ func (d *demo) showCalls(p *page) {
 func (d *demo) showCommand(p *page) {
 	p.title("The command, for operators")
 	p.line("export PARTNERGATE_URL=%s PARTNERGATE_ADMIN_TOKEN=%s", d.facts.ManagerURL, d.facts.AdminToken)
-	program := d.program()
-	for _, example := range []struct{ command, does string }{
+	examples := []struct{ command, does string }{
 		{"requests", "who called what, and why it was refused"},
 		{"usage", "requests by partner, product and outcome"},
 		{"proxies", "which gateways there are, and their policy version"},
 		{"keys list --partner cobalt", "keys, and when each was last used"},
-	} {
-		p.line("%-44s%s# %s%s", program+" "+example.command, p.dim, example.does, p.reset)
+	}
+	program, width := d.program(), 0
+	for _, e := range examples {
+		width = max(width, len(program)+1+len(e.command))
+	}
+	for _, e := range examples {
+		p.line("%-*s   %s# %s%s", width, program+" "+e.command, p.dim, e.does, p.reset)
 	}
 }
 

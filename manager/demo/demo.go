@@ -61,8 +61,9 @@ func Run(ctx context.Context, o Options, wiring server.Wiring) error {
 		d.announce()
 		err = d.wait(ctx)
 	}
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		err = nil // asked to end while starting
+	if err != nil && ctx.Err() != nil {
+		d.logger.Info("ended while starting", "error", err)
+		err = nil // that it should end is no failure
 	}
 	return errors.Join(err, d.stop())
 }

@@ -141,6 +141,13 @@ func (s *Server) URL() string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
+// open tells whether other machines can reach the server.
+func (s *Server) open() bool {
+	host, _, err := net.SplitHostPort(s.address)
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && !ip.IsLoopback()
+}
+
 // Done is closed when the server no longer serves, whoever ended it.
 func (s *Server) Done() <-chan struct{} { return s.served }
 
@@ -165,6 +172,10 @@ func Run(ctx context.Context, settings Settings, wiring Wiring, logger *slog.Log
 		return err
 	}
 	logger.Info("manager is serving", "address", s.Address(), "url", s.URL(), "policy_version", s.service.PolicyVersion())
+	if s.open() && !strings.HasPrefix(settings.PublicURL, "https://") {
+		logger.Warn("the manager listens beyond this machine without TLS: passwords and tokens can be read on the way; " +
+			"put a proxy with TLS in front of it and set " + PublicURLVariable + " to its https URL")
+	}
 	select {
 	case <-ctx.Done():
 		logger.Info("manager is stopping")

@@ -111,7 +111,7 @@ func (r *demoRun) key(variable string) string {
 	return ""
 }
 
-var printedCall = regexp.MustCompile(`(?m)^  # (\d{3})(?: ([a-z_]+))?[^\n]*\n  curl (?:-H "x-api-key: \$([A-Z_]+)" )?(http://\S+)$`)
+var printedCall = regexp.MustCompile(`(?m)^  # (\d{3})(?: ([a-z_]+))?[^\n]*\n  curl -i (?:-H "x-api-key: \$([A-Z_]+)" )?(http://\S+)$`)
 
 // checkPage makes each call that the demo prints, and compares the answer with what is printed.
 func (r *demoRun) checkPage() {
