@@ -11,11 +11,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	envoyexamples "github.com/partnergate/partnergate/envoy-examples"
 	"github.com/partnergate/partnergate/filters/corpus"
+	"github.com/partnergate/partnergate/testharness"
 )
 
 // port is that of a test server.
@@ -126,5 +128,89 @@ func TestCorpusInEnvoy(t *testing.T) {
 				got.wantUpstream(t, &c)
 			}
 		})
+	}
+}
+
+// TestContractInEnvoy spends a quota from many connections at once, and finds
+// the account exact; then revokes keys, and finds each refused soon.
+func TestContractInEnvoy(t *testing.T) {
+	const contract, sent, connections = 200, 600, 12
+	m := newManagerAt(t, "[{name: daily, quota: {requests: 200, per: day}}]", testharness.RealClock())
+	e := envoy(t, "quickstart", m, new(envoyexamples.AccessLog))
+	awaitPolicy(t, e)
+	outcomes := make(chan string, sent)
+	var group sync.WaitGroup
+	for range connections {
+		group.Go(func() {
+			for range sent / connections {
+				outcomes <- send(t, e.Address(), m.request("acme")).code()
+			}
+		})
+	}
+	group.Wait()
+	close(outcomes)
+	got := map[string]int{}
+	for outcome := range outcomes {
+		got[outcome]++
+	}
+	if got[""] != contract || got["limit_exceeded"] != sent-contract {
+		t.Errorf("%v, want %d admitted and the others refused", got, contract)
+	}
+	worst := time.Duration(0)
+	for range 10 {
+		worst = max(worst, revokeOne(t, m, e))
+	}
+	t.Logf("the slowest of 10 revocations took %v", worst)
+	if worst > 2*time.Second {
+		t.Errorf("a revocation took %v, more than 2 s", worst)
+	}
+}
+
+// awaitPolicy waits until every worker of an Envoy that has just started has a policy.
+func awaitPolicy(t *testing.T, e *envoyexamples.Envoy) {
+	t.Helper()
+	const inARow = 40
+	for refused := 0; refused < inARow; {
+		if send(t, e.Address(), request("GET", sandboxHost, "/v1/pay")).code() == "policy_unavailable" {
+			refused = 0
+		} else {
+			refused++
+		}
+	}
+}
+
+// revokeOne makes a key, uses it, revokes it, and returns how long it took
+// until it was refused twenty times in a row.
+func revokeOne(t *testing.T, m *realManager, e *envoyexamples.Envoy) time.Duration {
+	t.Helper()
+	key, err := m.CreateCredential(t.Context(), admin, "globex", "app", "sandbox", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	use := func() string {
+		return send(t, e.Address(), request("GET", sandboxHost, "/v1/pay", "x-api-key", key.Key)).code()
+	}
+	until(t, func() bool { return use() == "" || use() == "limit_exceeded" })
+	revoked := time.Now()
+	if _, err := m.RevokeCredential(t.Context(), admin, key.ID); err != nil {
+		t.Fatal(err)
+	}
+	last := revoked
+	for inARow := 0; inARow < 20; {
+		if use() == "credential_revoked" {
+			inARow++
+		} else {
+			inARow, last = 0, time.Now()
+		}
+	}
+	return last.Sub(revoked)
+}
+
+func until(t *testing.T, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not happen within 20 s")
+		}
 	}
 }
