@@ -189,7 +189,7 @@ func (s *server) createApplication(v *visit) error {
 	if form.Errors == (applicationErrors{}) {
 		err := v.storeApplication(form)
 		if err == nil {
-			return v.redirect("/applications", "The application "+title(form.Title, form.Name)+" is made. Now make its first key.")
+			return v.redirect("/applications", "The application "+title(form.Title, form.Name)+" is there. Now create its first key.")
 		}
 		if !form.refusedBy(err) {
 			return err

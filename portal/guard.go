@@ -57,7 +57,7 @@ func (s *server) recovering(next http.Handler) http.Handler {
 			if caught == nil {
 				return
 			}
-			if caught == http.ErrAbortHandler {
+			if err, ok := caught.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(caught)
 			}
 			s.logger.Error("the portal failed", "panic", caught, "method", r.Method, "path", r.URL.Path, "stack", string(debug.Stack()))

@@ -267,10 +267,10 @@ func TestApplications(t *testing.T) {
 		t.Fatalf("a new application: status %d\n%s", r.status, r.body)
 	}
 	page := b.get("/applications").body
-	if !strings.Contains(page, "Mobile &lt;b&gt;app&lt;/b&gt;") || !strings.Contains(page, "Now make its first key.") {
+	if !strings.Contains(page, "Mobile &lt;b&gt;app&lt;/b&gt;") || !strings.Contains(page, "Now create its first key.") {
 		t.Error("the new application is not shown, or not escaped")
 	}
-	if strings.Contains(b.get("/applications").body, "Now make its first key.") {
+	if strings.Contains(b.get("/applications").body, "Now create its first key.") {
 		t.Error("the notice is shown twice")
 	}
 	stored, err := e.service.Resource(context.Background(), manager.Ref{Kind: manager.KindApplication, Partner: "acme", Name: "mobile-app"})
