@@ -16,8 +16,12 @@ const (
 // pair is one header or trailer. Names are lower case.
 type pair struct{ name, value string }
 
-// headerMap is a list of headers in order. Duplicates stay separate.
-type headerMap struct{ pairs []pair }
+// headerMap is a list of headers in order. Duplicates stay separate, but for
+// the inline headers.
+type headerMap struct {
+	pairs  []pair
+	inline map[string]bool
+}
 
 func (h *headerMap) get(name string) (string, bool) {
 	name = strings.ToLower(name)
@@ -35,10 +39,18 @@ func (h *headerMap) value(name string) string {
 	return v
 }
 
-// add appends a header. Pseudo-headers go in front of the others, as in
-// Envoy's HeaderMapImpl.
+// add appends a header, or a further value to an inline one. Pseudo-headers go
+// in front of the others. (HeaderMapImpl::addCopy)
 func (h *headerMap) add(name, value string) {
 	name = strings.ToLower(name)
+	if h.inline[name] {
+		for i := range h.pairs {
+			if h.pairs[i].name == name {
+				h.pairs[i].value += "," + value
+				return
+			}
+		}
+	}
 	if !strings.HasPrefix(name, ":") {
 		h.pairs = append(h.pairs, pair{name, value})
 		return

@@ -40,7 +40,7 @@ func hostHTTPCall(v *vm, p params) status {
 		return statusInvalidMemoryAccess
 	}
 	handler := v.thread.proxy.config.clusters[cluster]
-	h := &headerMap{pairs: nil}
+	h := newRequestHeaders()
 	for _, pair := range unmarshalPairs(headers) {
 		h.add(pair.name, pair.value)
 	}

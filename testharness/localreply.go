@@ -71,7 +71,7 @@ func (s *stream) isGRPC() bool {
 // localHeaders builds the headers of a local reply (Utility::prepareLocalReply).
 // A gRPC request gets its status in them, and HTTP status 200.
 func (s *stream) localHeaders(reply localReply) *headerMap {
-	h := &headerMap{}
+	h := newResponseHeaders()
 	h.add(":status", strconv.Itoa(reply.code))
 	for _, p := range reply.headers {
 		h.add(p.name, p.value)

@@ -10,37 +10,28 @@ import (
 	"strings"
 )
 
-// hopByHop are headers that Envoy's connection manager takes away from
-// requests before any filter sees them (ConnectionManagerUtility).
-var hopByHop = map[string]bool{
-	"connection": true, "keep-alive": true, "proxy-connection": true, "transfer-encoding": true, "upgrade": true, "te": false,
-}
-
 // requestHeaders presents a request as Envoy presents it to its filters: the
 // pseudo-headers, then the headers in lower case, then what Envoy adds.
 // http.Header has no order between names, so they are sorted; the values of
 // one name keep their order.
 func requestHeaders(r *http.Request) (*headerMap, error) {
 	authority, path := requestTarget(r)
-	scheme := "http"
-	if r.TLS != nil || r.URL != nil && r.URL.Scheme == "https" {
-		scheme = "https"
-	}
 	method := r.Method
 	if method == "" {
 		method = http.MethodGet
 	}
-	h := &headerMap{pairs: []pair{{":authority", authority}, {":path", path}, {":method", method}, {":scheme", scheme}}}
+	h, scheme := newRequestHeaders(), schemeOf(r)
+	h.pairs = []pair{{":authority", authority}, {":path", path}, {":method", method}, {":scheme", scheme}}
 	for _, name := range sortedNames(r.Header) {
 		lower := strings.ToLower(name)
-		if hopByHop[lower] || lower == "host" {
-			continue
-		}
 		for _, value := range r.Header[name] {
+			if !keptFrom(r, lower, value) {
+				continue
+			}
 			if strings.ContainsAny(name+value, "\r\n\x00") || name == "" || strings.HasPrefix(name, ":") {
 				return nil, fmt.Errorf("request header %q: %q cannot be sent", name, value)
 			}
-			h.pairs = append(h.pairs, pair{lower, value})
+			h.add(lower, value)
 		}
 	}
 	if _, ok := h.get("content-length"); !ok && r.ContentLength > 0 {
@@ -53,6 +44,18 @@ func requestHeaders(r *http.Request) (*headerMap, error) {
 		h.set("x-request-id", newUUID())
 	}
 	return h, nil
+}
+
+// schemeOf is the request's scheme; a client may claim another in
+// x-forwarded-proto, as it may with Envoy's default settings.
+func schemeOf(r *http.Request) string {
+	if claimed := r.Header.Get("X-Forwarded-Proto"); claimed == "http" || claimed == "https" {
+		return claimed
+	}
+	if r.TLS != nil || r.URL != nil && r.URL.Scheme == "https" {
+		return "https"
+	}
+	return "http"
 }
 
 func sortedNames(header http.Header) []string {
@@ -136,10 +139,14 @@ func (h *headerMap) missing(names ...string) string {
 // headersFromHTTP presents response headers to filters: :status, then the
 // headers in lower case, sorted by name.
 func headersFromHTTP(status int, header http.Header) *headerMap {
-	h := &headerMap{pairs: []pair{{":status", strconv.Itoa(status)}}}
+	h := newResponseHeaders()
+	h.add(":status", strconv.Itoa(status))
 	for _, name := range sortedNames(header) {
+		if name == "Connection" || name == "Keep-Alive" { // the connection's own
+			continue
+		}
 		for _, value := range header[name] {
-			h.pairs = append(h.pairs, pair{strings.ToLower(name), value})
+			h.add(name, value)
 		}
 	}
 	return h
