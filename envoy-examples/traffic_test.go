@@ -109,10 +109,7 @@ func (r *traffic) drive(address string, l *lane) error {
 			return nil
 		case <-ticker.C:
 		}
-		if err := connection.write(l.request); err != nil {
-			return err
-		}
-		a, err := connection.read(l.request.method)
+		a, err := connection.ask(l.request)
 		if err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ func dialWire(address string) (*wireConn, error) {
 	return &wireConn{connection, bufio.NewReader(connection)}, nil
 }
 
-// request is one request, byte for byte. Its headers end at the blank line that is added.
+// request is one request, byte for byte, without a body.
 type request struct {
 	method, target, host string
 	headers              []string // lines
@@ -43,24 +43,24 @@ func (r request) String() string {
 	for _, header := range r.headers {
 		b.WriteString(header + "\r\n")
 	}
-	if r.method == http.MethodPost || r.method == http.MethodPut || r.method == http.MethodPatch {
-		b.WriteString("content-length: 0\r\n")
-	}
 	b.WriteString("\r\n")
 	return b.String()
 }
 
-// write sends requests, several at once where there are several.
-func (c *wireConn) write(requests ...request) error {
-	var b strings.Builder
-	for _, r := range requests {
-		b.WriteString(r.String())
-	}
+// ask sends one request and reads its answer.
+func (c *wireConn) ask(r request) (answer, error) {
 	if err := c.SetDeadline(time.Now().Add(wireTimeout)); err != nil {
-		return err
+		return answer{}, err
 	}
-	_, err := io.WriteString(c.Conn, b.String())
-	return err
+	if _, err := io.WriteString(c, r.String()); err != nil {
+		return answer{}, err
+	}
+	response, err := http.ReadResponse(c.r, &http.Request{Method: r.method})
+	if err != nil {
+		return answer{}, err
+	}
+	body, err := io.ReadAll(response.Body)
+	return answer{response.StatusCode, response.Header, string(body), response.Close}, err
 }
 
 // answer is what came back.
@@ -71,16 +71,6 @@ type answer struct {
 	closes bool // the connection takes no further request
 }
 
-// read reads the answer to a request of the method.
-func (c *wireConn) read(method string) (answer, error) {
-	response, err := http.ReadResponse(c.r, &http.Request{Method: method})
-	if err != nil {
-		return answer{}, err
-	}
-	body, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, response.Header, string(body), response.Close}, err
-}
-
 // ask sends one request over a connection of its own.
 func ask(address string, r request) (answer, error) {
 	connection, err := dialWire(address)
@@ -88,10 +78,7 @@ func ask(address string, r request) (answer, error) {
 		return answer{}, err
 	}
 	defer func() { _ = connection.Close() }()
-	if err := connection.write(r); err != nil {
-		return answer{}, err
-	}
-	return connection.read(r.method)
+	return connection.ask(r)
 }
 
 // problem is the body of a refusal.
