@@ -20,6 +20,8 @@ import (
 var (
 	guest     *testharness.Module
 	guestPath string
+	// filterPath is the name that docs/harness.md uses.
+	filterPath string
 )
 
 func TestMain(m *testing.M) {
@@ -36,6 +38,7 @@ func run(m *testing.M) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	guestPath = filepath.Join(dir, "guest.wasm")
+	filterPath = guestPath
 	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", guestPath, "./testdata/guest")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if out, err := build.CombinedOutput(); err != nil {
