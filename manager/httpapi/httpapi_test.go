@@ -30,6 +30,7 @@ type api struct {
 	url     string
 	server  *httptest.Server
 	service *manager.Service
+	store   manager.Store
 	log     *bytes.Buffer
 	modules string
 }
@@ -41,6 +42,7 @@ func newAPI(t *testing.T) *api {
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.store = store
 	logger := slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if a.service, err = manager.NewService(t.Context(), manager.Config{Store: store, Logger: logger}); err != nil {
 		t.Fatal(err)
