@@ -10,7 +10,7 @@ import (
 
 // Bounds of what is read from people, so that no input costs more than its size.
 const (
-	maxDocumentDepth = 200     // nested mappings and lists
+	maxDocumentDepth = 100     // nested mappings and lists
 	maxDocumentBytes = 8 << 20 // one file, or one body of the admin API
 	maxProblems      = 1000    // reported at once
 )

@@ -92,7 +92,7 @@ func TestHostileOpenAPI(t *testing.T) {
 		{"too many operations", many.String(), "has more than 10000 operations"},
 		{"too large", many.String() + many.String(), "has more than 5 MB"},
 		{"nested", nested(50), ""},
-		{"nested too deep", nested(300), "nested deeper than 200"},
+		{"nested too deep", nested(300), "nested deeper than 100"},
 		{"10,001 deep", nested(10001), ""},
 		{"JSON, 10,001 deep", strings.Repeat(`{"a":`, 10001) + "1" + strings.Repeat("}", 10001), ""},
 		{"references of references", references.String(), ""},
