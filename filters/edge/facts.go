@@ -99,9 +99,8 @@ func (s *Stream) publish() {
 		publish(propertyOutcome, d.Code.String(), "")
 	}
 	if d.PolicyVersion != b.PolicyVersion {
-		var digits [20]byte
-		n := appendUint(digits[:0], d.PolicyVersion)
-		setProperty(propertyPolicyVersion, n)
+		scratch = appendUint(scratch[:0], d.PolicyVersion)
+		setProperty(propertyPolicyVersion, scratch)
 	}
 }
 
