@@ -131,7 +131,9 @@ func (c *command) getAll(ctx context.Context, api *client.Client, given, partner
 	if partner != "" && !ownedByPartner(kind) {
 		return &usageError{fmt.Errorf("%s belong to no partner; leave --partner out", given)}
 	}
+	done := c.slowly("Reading all %s", strings.ToLower(given))
 	resources, err := listAll(ctx, api, kind, partner)
+	done()
 	if err != nil {
 		return err
 	}

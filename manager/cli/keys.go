@@ -172,8 +172,8 @@ func (c *command) awaitProxies(ctx context.Context, api *client.Client, version 
 			return fmt.Errorf("%s still decide by an older policy after %s: %s; see `partnergate proxies`",
 				count(len(behind), "proxy process"), timeout, strings.Join(names, ", "))
 		}
-		if step == time.Second && isTerminal(c.process.Stderr) {
-			_, _ = fmt.Fprintf(c.process.Stderr, "Waiting for %s …\n", strings.Join(names, ", ")) // only for comfort
+		if step == time.Second {
+			defer c.slowly("Waiting for %s", strings.Join(names, ", "))()
 		}
 		step = longestWait
 	}

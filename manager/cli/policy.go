@@ -62,7 +62,9 @@ func (c *command) apply() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			done := c.slowly("Applying %s", count(len(read), "resource"))
 			result, err := api.Apply(cmd.Context(), documents.Resources(read), options)
+			done()
 			if err != nil {
 				return placed(err, read)
 			}
@@ -107,6 +109,7 @@ func (c *command) export() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			defer c.slowly("Reading all resources")()
 			first := true
 			for _, kind := range manager.Kinds {
 				resources, err := listAll(cmd.Context(), api, kind, "")

@@ -2,6 +2,7 @@
 package documents
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -117,15 +118,19 @@ func readFile(files fs.FS, name, label string) ([]manager.Document, error) {
 	})
 }
 
-// isOpenAPI tells an OpenAPI document by its top level: openapi or swagger, and no apiVersion.
+// isOpenAPI tells an OpenAPI document by its top level: openapi or swagger, and
+// no apiVersion. A file with more than one document is none.
 func isOpenAPI(data []byte) bool {
 	var head struct {
 		APIVersion string `yaml:"apiVersion"`
 		OpenAPI    any    `yaml:"openapi"`
 		Swagger    any    `yaml:"swagger"`
 	}
-	err := yaml.Unmarshal(data, &head)
-	return err == nil && head.APIVersion == "" && (head.OpenAPI != nil || head.Swagger != nil)
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	if decoder.Decode(&head) != nil || head.APIVersion != "" || head.OpenAPI == nil && head.Swagger == nil {
+		return false
+	}
+	return errors.Is(decoder.Decode(new(any)), io.EOF)
 }
 
 // joinProblems makes one error of the invalid inputs of several files.

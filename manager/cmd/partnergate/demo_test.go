@@ -241,6 +241,7 @@ func (r *demoRun) checkRevoke() {
 
 // TestDemo is what `make run` shows, twice: the second run finds its data again.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	first := startDemo(t, data, nil)
 	first.checkPage()
@@ -271,6 +272,7 @@ func TestDemo(t *testing.T) {
 
 // TestDemoInEnvoy shows the same in the real Envoy, with both of its configurations.
 func TestDemoInEnvoy(t *testing.T) {
+	t.Parallel()
 	for _, example := range envoyexamples.Examples {
 		t.Run(example, func(t *testing.T) {
 			r := startDemo(t, filepath.Join(t.TempDir(), "data"), func(o *demo.Options) { o.Gateway, o.Example = demo.Envoy, example })

@@ -19,6 +19,7 @@ import (
 
 // TestGateway runs the gateway as a process of its own before an upstream.
 func TestGateway(t *testing.T) {
+	t.Parallel()
 	needModules(t)
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Header.Get("X-Partner-Id")+" "+r.RequestURI+" "+r.Header.Get("X-Api-Key"))

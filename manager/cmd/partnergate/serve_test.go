@@ -74,6 +74,7 @@ var testProxy = wire.ProxyID{Node: "test", Nonce: [16]byte{1}}
 
 // TestServeEndsAtOnce ends a manager that holds a long poll.
 func TestServeEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	p := launch(t, "serve", "--listen", "127.0.0.1:0", "--store", "sqlite://"+t.TempDir()+"/serve.db", "--log-level", "debug")
 	url, _ := p.await("manager is serving")["url"].(string)
 	held := watch(t, url, wire.Watch{Proxy: testProxy, Schema: policy.SchemaVersion}) // answered at once: nothing is held yet
