@@ -13,7 +13,6 @@ import (
 type usageView struct {
 	Frame       frame
 	Ranges      []link
-	RangeTitle  string
 	From        moment
 	Product     string // the filter; empty for all
 	Products    []choice
@@ -63,25 +62,11 @@ func (s *server) usage(v *visit) error {
 	if err != nil {
 		return err
 	}
-	query := v.r.URL.Query()
-	span := rangeOf(query.Get("range"), "24h")
-	if span.value == "1h" {
-		span = rangeOf("", "24h")
-	}
-	from, to := span.period(v.now())
-	view := usageView{
-		Frame: v.frame("Usage", "usage", e), RangeTitle: span.label, Range: span.value,
-		From: momentOf(from, from.Format("2 Jan 2006, 15:04")), Product: query.Get("product"),
-		Daily: span.step == 24*time.Hour,
-	}
-	for _, r := range ranges[1:] {
-		view.Ranges = append(view.Ranges, link{Title: r.label, URL: withQuery(v.r.URL, "range", r.value), Current: r.value == span.value})
-	}
-	match := manager.UsageKey{Partner: v.name(), Environment: e.name(), Product: view.Product}
-	if err := v.breakdowns(&view, manager.UsageQuery{Match: match, From: from, To: to}, e); err != nil {
+	view, span, q := v.usageQuestion(e)
+	if err := v.breakdowns(&view, q, e); err != nil {
 		return err
 	}
-	if err := v.steps(&view, manager.UsageQuery{Match: match, From: from, To: to}, span); err != nil {
+	if err := v.steps(&view, q, span); err != nil {
 		return err
 	}
 	if view.Contract, err = v.contract(e); err != nil {
@@ -93,6 +78,25 @@ func (s *server) usage(v *visit) error {
 		}
 	}
 	return v.render(view)
+}
+
+// usageQuestion reads what the address asks for.
+func (v *visit) usageQuestion(e *scope) (usageView, timeRange, manager.UsageQuery) {
+	query := v.r.URL.Query()
+	span := rangeOf(query.Get("range"), "24h")
+	if span.step < time.Hour { // finer than the chart
+		span = rangeOf("", "24h")
+	}
+	from, to := span.period(v.now())
+	view := usageView{
+		Frame: v.frame("Usage", "usage", e), Range: span.value, Product: query.Get("product"),
+		From: momentOf(from, from.Format("2 Jan 2006, 15:04")), Daily: span.step == 24*time.Hour,
+	}
+	for _, r := range ranges[1:] {
+		view.Ranges = append(view.Ranges, link{Title: r.label, URL: withQuery(v.r.URL, "range", r.value), Current: r.value == span.value})
+	}
+	match := manager.UsageKey{Partner: v.name(), Environment: e.name(), Product: view.Product}
+	return view, span, manager.UsageQuery{Match: match, From: from, To: to}
 }
 
 // breakdowns sums by product, operation and outcome from one query.
@@ -209,27 +213,33 @@ func (v *visit) steps(view *usageView, q manager.UsageQuery, span timeRange) err
 	if err != nil {
 		return err
 	}
-	at := map[int64]int{}
-	for t := q.From; t.Before(q.To); t = t.Add(span.step) {
-		at[t.Unix()] = len(view.Steps)
-		text := t.Format("2 Jan, 15:04")
-		if view.Daily {
-			text = t.Format("Mon 2 Jan")
-		}
-		view.Steps = append(view.Steps, usageStep{At: momentOf(t, text), Unix: t.Unix()})
-	}
+	view.Steps = emptySteps(q.From, q.To, span.step)
 	for _, sum := range sums {
 		t, err := time.Parse(time.RFC3339, sum.Group[bucket])
 		if err != nil {
 			return err
 		}
-		if i, ok := at[t.Unix()]; ok && sum.Group[manager.ByOutcome] == policy.Admitted.String() {
-			view.Steps[i].Admitted += sum.Requests
-		} else if ok {
-			view.Steps[i].Refused += sum.Requests
+		at := int(t.Sub(q.From) / span.step)
+		switch {
+		case t.Before(q.From) || at >= len(view.Steps):
+		case sum.Group[manager.ByOutcome] == policy.Admitted.String():
+			view.Steps[at].Admitted += sum.Requests
+		default:
+			view.Steps[at].Refused += sum.Requests
 		}
 	}
 	return nil
+}
+
+func emptySteps(from, to time.Time, step time.Duration) (steps []usageStep) {
+	layout := "2 Jan, 15:04"
+	if step == 24*time.Hour {
+		layout = "Mon 2 Jan"
+	}
+	for t := from; t.Before(to); t = t.Add(step) {
+		steps = append(steps, usageStep{At: momentOf(t, t.Format(layout)), Unix: t.Unix()})
+	}
+	return steps
 }
 
 // contract is each quota with what of it is spent, the fullest first.
