@@ -121,7 +121,7 @@ func (r *jsonReader) unicode() (rune, bool) {
 	}
 	v, err := strconv.ParseUint(r.text[r.at:r.at+4], 16, 16)
 	r.at += 4
-	return rune(v), err == nil && !(0xd800 <= v && v <= 0xdfff) // names and tokens need no surrogates
+	return rune(v), err == nil && (v < 0xd800 || v > 0xdfff) // names and tokens need no surrogates
 }
 
 func (r *jsonReader) token(c byte) bool {

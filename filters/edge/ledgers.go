@@ -87,63 +87,55 @@ func (s *Stream) ledgerKey(at place) string {
 	return proxywasm.ViewString(b)
 }
 
-// takeFrom takes from the buckets of one ledger, by compare-and-swap.
-func (s *Stream) takeFrom(buckets []policy.Bucket, at place) policy.Verdict {
+// takeFrom takes from the buckets of one ledger.
+func (s *Stream) takeFrom(buckets []policy.Bucket, at place) (v policy.Verdict) {
 	if len(buckets) == 0 {
 		return policy.Verdict{Code: policy.Admitted}
 	}
-	key := s.ledgerKey(at)
 	told := len(s.limits)
-	for range maxAttempts {
-		value, cas, err := sharedValue(key)
-		if err != nil {
-			break
-		}
-		ledger := policy.Ledger(value)
-		v := ledger.Take(buckets, s.now, s.Decision.PolicyVersion)
+	err := s.updateLedger(at, func(ledger policy.Ledger) (policy.Ledger, bool) {
+		v = ledger.Take(buckets, s.now, s.Decision.PolicyVersion)
 		s.tell(ledger, buckets, told)
-		if v.Code != policy.Admitted {
-			s.refused = told + v.Bucket
-			return v
-		}
-		if err = swapShared(key, value, cas); err == nil {
-			s.edge.usage.touched.add(key[len(s.edge.ledgers.prefix):])
-			return v
-		}
-		if err != proxywasm.ErrCasMismatch {
-			break
-		}
+		return ledger, v.Code == policy.Admitted
+	})
+	if err != nil {
+		return policy.Verdict{Code: policy.LimitUnavailable}
 	}
-	return policy.Verdict{Code: policy.LimitUnavailable}
+	if v.Code != policy.Admitted {
+		s.refused = told + v.Bucket
+	}
+	return v
 }
 
 // takeCapacity takes from what the product bears, shared fairly among all
 // partners.
-func (s *Stream) takeCapacity(snapshot *policy.Snapshot) policy.Verdict {
+func (s *Stream) takeCapacity(snapshot *policy.Snapshot) (v policy.Verdict) {
 	bucket, weight, ok := snapshot.Capacity(&s.Decision, s.now)
 	if !ok {
 		return policy.Verdict{Code: policy.Admitted}
 	}
-	key := s.ledgerKey(placeCapacity)
-	for range maxAttempts {
-		value, cas, err := sharedValue(key)
-		if err != nil {
-			break
-		}
-		ledger, v := policy.Ledger(value).TakeCapacity(&bucket, s.Decision.Partner, weight, s.now)
-		if v.Code == policy.Undecided {
-			return v
-		}
-		// A refusal changes the ledger too: the partner has called.
-		if err = swapShared(key, ledger, cas); err == nil {
-			s.edge.usage.touched.add(key[len(s.edge.ledgers.prefix):])
-			return v
-		}
-		if err != proxywasm.ErrCasMismatch {
-			break
-		}
+	err := s.updateLedger(placeCapacity, func(ledger policy.Ledger) (policy.Ledger, bool) {
+		ledger, v = ledger.TakeCapacity(&bucket, s.Decision.Partner, weight, s.now)
+		return ledger, v.Code != policy.Undecided // a refusal counts too: the partner has called
+	})
+	if err != nil {
+		return policy.Verdict{Code: policy.LimitUnavailable}
 	}
-	return policy.Verdict{Code: policy.LimitUnavailable}
+	return v
+}
+
+// updateLedger changes one of the request's ledgers, and notes that it was used.
+func (s *Stream) updateLedger(at place, change func(policy.Ledger) (changed policy.Ledger, write bool)) error {
+	key, wrote := s.ledgerKey(at), false
+	err := updateShared(key, func(value []byte) ([]byte, bool) {
+		var ledger policy.Ledger
+		ledger, wrote = change(value)
+		return ledger, wrote
+	})
+	if err == nil && wrote {
+		s.edge.usage.touched.add(key[len(s.edge.ledgers.prefix):])
+	}
+	return err
 }
 
 // tell notes what the partner is told of the limits.
@@ -183,34 +175,23 @@ func (s *Stream) release() {
 }
 
 func (s *Stream) releaseFrom(keys []uint64, at place) {
-	key := s.ledgerKey(at)
-	for range maxAttempts {
-		value, cas, err := sharedValue(key)
-		if err != nil || !policy.Ledger(value).Release(keys) {
-			return
-		}
-		if err = swapShared(key, value, cas); err != proxywasm.ErrCasMismatch {
-			s.edge.usage.touched.add(key[len(s.edge.ledgers.prefix):])
-			return
-		}
+	err := s.updateLedger(at, func(ledger policy.Ledger) (policy.Ledger, bool) { return ledger, ledger.Release(keys) })
+	if err != nil {
+		proxywasm.LogError("partnergate: a concurrency slot could not be released; it stays in use until the proxy restarts")
 	}
-	proxywasm.LogError("partnergate: a concurrency slot could not be released; it stays in use until the proxy restarts")
 }
 
+// giveBack undoes takeFrom.
 func (s *Stream) giveBack(buckets []policy.Bucket, at place) {
 	if len(buckets) == 0 {
 		return
 	}
-	key := s.ledgerKey(at)
-	for range maxAttempts {
-		value, cas, err := sharedValue(key)
-		if err != nil {
-			return
-		}
-		policy.Ledger(value).GiveBack(buckets)
-		if err = swapShared(key, value, cas); err != proxywasm.ErrCasMismatch {
-			return
-		}
+	err := s.updateLedger(at, func(ledger policy.Ledger) (policy.Ledger, bool) {
+		ledger.GiveBack(buckets)
+		return ledger, true
+	})
+	if err != nil {
+		proxywasm.LogError("partnergate: what a refused request took could not be given back; the partner has one less")
 	}
 }
 

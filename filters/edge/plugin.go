@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/partnergate/partnergate/filters/policy"
@@ -73,7 +74,7 @@ func (p *Plugin) OnPluginStart(int) types.OnPluginStartStatus {
 		return types.OnPluginStartStatusOK
 	}
 	raw, err := proxywasm.GetPluginConfiguration()
-	if err != nil && err != proxywasm.ErrNotFound {
+	if err != nil && !errors.Is(err, proxywasm.ErrNotFound) {
 		p.refuseAll("the configuration cannot be read: " + err.Error())
 		return types.OnPluginStartStatusOK
 	}

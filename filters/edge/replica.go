@@ -1,8 +1,8 @@
 package edge
 
 import (
+	"errors"
 	"strconv"
-	"strings"
 
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/proxywasm"
@@ -272,28 +272,22 @@ func (e *Edge) noteContact(now int64) {
 	_ = e.writeState(s) // the next contact writes it again
 }
 
-// reason is the word for why a policy or message was refused, for the metric.
+// reasons are the words for why a policy was refused, for the metric.
+var reasons = []struct {
+	err  error
+	word string
+}{
+	{policy.ErrTruncated, "truncated"}, {policy.ErrIncomplete, "truncated"}, {policy.ErrDigest, "digest"},
+	{policy.ErrSchema, "schema"}, {policy.ErrOlder, "older"}, {policy.ErrFuture, "future"}, {policy.ErrEmpty, "empty"},
+	{policy.ErrTooLarge, "too_large"}, {policy.ErrDuplicate, "duplicate"},
+}
+
+// reason is the word for an error; malformed for one that has none of its own.
 func reason(err error) string {
-	switch err {
-	case policy.ErrTruncated, policy.ErrIncomplete:
-		return "truncated"
-	case policy.ErrDigest:
-		return "digest"
-	case policy.ErrSchema:
-		return "schema"
-	case policy.ErrOlder:
-		return "older"
-	case policy.ErrFuture:
-		return "future"
-	case policy.ErrEmpty:
-		return "empty"
-	case policy.ErrTooLarge:
-		return "too_large"
-	case policy.ErrDuplicate:
-		return "duplicate"
-	}
-	if text := err.Error(); strings.HasPrefix(text, "edge: ") {
-		return "answer"
+	for _, r := range reasons {
+		if errors.Is(err, r.err) {
+			return r.word
+		}
 	}
 	return "malformed"
 }

@@ -1,6 +1,10 @@
 package edge
 
-import "github.com/partnergate/partnergate/filters/proxywasm"
+import (
+	"errors"
+
+	"github.com/partnergate/partnergate/filters/proxywasm"
+)
 
 // createOnly is a cas that no value has. Setting a missing key with it creates
 // the key in Envoy; ngx_wasm_module wants 0 for that.
@@ -13,7 +17,7 @@ const maxAttempts = 64
 // value is a view.
 func sharedValue(key string) (value []byte, cas uint32, err error) {
 	value, cas, err = proxywasm.GetSharedData(key)
-	if err == proxywasm.ErrNotFound {
+	if errors.Is(err, proxywasm.ErrNotFound) {
 		return nil, 0, nil
 	}
 	return value, cas, err
@@ -26,7 +30,7 @@ func swapShared(key string, value []byte, cas uint32) error {
 		return proxywasm.SetSharedData(key, value, cas)
 	}
 	err := proxywasm.SetSharedData(key, value, createOnly)
-	if err != proxywasm.ErrCasMismatch {
+	if !errors.Is(err, proxywasm.ErrCasMismatch) {
 		return err
 	}
 	if _, now, _ := sharedValue(key); now != 0 {
@@ -37,7 +41,7 @@ func swapShared(key string, value []byte, cas uint32) error {
 
 // updateShared changes a value by compare-and-swap until it succeeds. change
 // gets a view that it may write to and append to, and says whether the value
-// is to be written.
+// is to be written. It may run several times, and must not keep what it got.
 func updateShared(key string, change func(value []byte) (changed []byte, write bool)) error {
 	for range maxAttempts {
 		value, cas, err := sharedValue(key)
@@ -48,7 +52,7 @@ func updateShared(key string, change func(value []byte) (changed []byte, write b
 		if !write {
 			return nil
 		}
-		if err = swapShared(key, value, cas); err != proxywasm.ErrCasMismatch {
+		if err = swapShared(key, value, cas); !errors.Is(err, proxywasm.ErrCasMismatch) {
 			return err
 		}
 	}
