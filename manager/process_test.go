@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/partnergate/partnergate/filters/policy"
@@ -13,6 +14,7 @@ import (
 
 // process is one proxy process as the manager sees it: real ledgers, real messages.
 type process struct {
+	mu       sync.Mutex // held by round trips, and by whoever uses the ledgers beside attend
 	t        testing.TB
 	s        *manager.Service
 	c        *clock
@@ -123,6 +125,8 @@ func (p *process) send(body []byte) []byte {
 // sync is a whole round trip.
 func (p *process) sync() (grants bool) {
 	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.apply(p.send(p.compose()))
 }
 
