@@ -49,7 +49,7 @@ func TestPortalAndEnvoyAgree(t *testing.T) {
 	if listed < len(asked)/20 || refused < len(asked)/20 {
 		t.Errorf("the estate is one-sided: %d of %d questions are to be admitted", listed, len(asked))
 	}
-	noReloads(t, envoy)
+	noReloads(t, envoy.Envoy)
 }
 
 // question is one request, asked with each of a partner's keys, and whether one of them must be admitted.

@@ -1,11 +1,14 @@
 package envoyexamples
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -52,11 +55,12 @@ func (b *backend) taken(mark string) (arrival, bool) {
 }
 
 // launch starts Envoy in front of the backend.
-func (b *backend) launch(ctx context.Context, example, module string) (*Envoy, error) {
+func (b *backend) launch(ctx context.Context, example string, access io.Writer) (*Envoy, error) {
 	return Launch(ctx, Options{
 		Example:   example,
-		Places:    Places{Manager: b.port(), Payments: b.payments.port(), Risk: b.risk.port(), Module: module},
+		Places:    Places{Manager: b.port(), Payments: b.payments.port(), Risk: b.risk.port(), Module: modulePath},
 		EdgeToken: edgeToken,
+		AccessLog: access,
 	})
 }
 
@@ -92,7 +96,13 @@ var (
 	sharedEdges   = edges{"quickstart": sharedEdge("quickstart"), "hardened": sharedEdge("hardened")}
 )
 
-type edges map[string]*once[*Envoy]
+type edges map[string]*once[*tappedEnvoy]
+
+// tappedEnvoy is an Envoy whose access log a test can listen to.
+type tappedEnvoy struct {
+	*Envoy
+	tap tap
+}
 
 func (e edges) stop() (err error) {
 	for _, edge := range e {
@@ -101,13 +111,48 @@ func (e edges) stop() (err error) {
 	return err
 }
 
-func sharedEdge(example string) *once[*Envoy] {
-	return &once[*Envoy]{end: (*Envoy).Stop, start: func() (*Envoy, error) {
+func sharedEdge(example string) *once[*tappedEnvoy] {
+	start := func() (*tappedEnvoy, error) {
 		if sharedBackend.value == nil {
 			return nil, errors.New("start the shared backend first")
 		}
-		return sharedBackend.value.launch(context.Background(), example, modulePath)
-	}}
+		e := &tappedEnvoy{}
+		var err error
+		e.Envoy, err = sharedBackend.value.launch(context.Background(), example, &e.tap)
+		return e, err
+	}
+	return &once[*tappedEnvoy]{start: start, end: func(e *tappedEnvoy) error { return e.Stop() }}
+}
+
+// tap hands an access log to whom listens, from the next whole line on, and else drops it.
+type tap struct {
+	lock   sync.Mutex
+	to     io.Writer
+	middle bool // of a line
+}
+
+func (t *tap) listen(to io.Writer) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	t.to = to
+}
+
+func (t *tap) Write(p []byte) (int, error) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	rest := p
+	if t.to == nil {
+		t.middle = p[len(p)-1] != '\n'
+		return len(p), nil
+	}
+	if t.middle {
+		_, rest, _ = bytes.Cut(p, []byte("\n"))
+		t.middle = len(rest) == 0 && p[len(p)-1] != '\n'
+	}
+	if _, err := t.to.Write(rest); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // poll asks until the condition holds. Its patience only bounds a failure.
@@ -197,4 +242,22 @@ func noReloads(t testing.TB, e *Envoy) {
 			t.Errorf("a VM failed: %s", line)
 		}
 	}
+}
+
+// said is what the manager has written: its store's files and its log.
+func (b *backend) said(t testing.TB) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(b.dir, "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("the store has no files: %v", err)
+	}
+	places := map[string]string{"the manager's log": b.log.String()}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		places[filepath.Base(file)] = string(data)
+	}
+	return places
 }

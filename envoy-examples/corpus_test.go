@@ -115,7 +115,7 @@ func TestOddRequests(t *testing.T) {
 				})
 			}
 			run.sameNotFound(t)
-			noReloads(t, envoy)
+			noReloads(t, envoy.Envoy)
 		})
 	}
 }

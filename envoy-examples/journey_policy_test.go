@@ -148,6 +148,11 @@ func (j *journey) restartEdge(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.startEdge(t, 1)
+	started := time.Now()
+	poll(t, "nobody is served after the restart", 30*time.Second, func() bool {
+		return j.get(t, "delta", "production", "/payments/charges").status == http.StatusOK
+	})
+	t.Logf("a partner with a rate is served again after %s", time.Since(started).Round(time.Millisecond))
 	var last answer
 	poll(t, "the quota has no end", 2*time.Minute, func() bool {
 		last = j.call(t, "echo", j.echoKey, sandboxHost, http.MethodGet, "/payments/charges")

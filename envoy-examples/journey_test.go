@@ -49,7 +49,7 @@ type journey struct {
 func TestJourneyThroughEnvoy(t *testing.T) {
 	module(t)
 	travel(t, func(t *testing.T, b *backend) edge {
-		envoy, err := b.launch(context.WithoutCancel(t.Context()), "quickstart", modulePath)
+		envoy, err := b.launch(context.WithoutCancel(t.Context()), "quickstart", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

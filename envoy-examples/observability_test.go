@@ -1,0 +1,165 @@
+package envoyexamples
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/documents"
+)
+
+// TestOperatorsSeeWhoCalled follows one call that is admitted and one that is refused into the access log, Envoy's metrics and the
+// manager's, in both examples.
+func TestOperatorsSeeWhoCalled(t *testing.T) {
+	module(t)
+	b := sharedBackend.get(t)
+	estate, err := documents.ReadFolder(Estate, "estate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.apply(t, documents.Resources(estate)...)
+	key := b.key(t, "cobalt", "checkout", "sandbox")
+	for _, example := range Examples {
+		t.Run(example, func(t *testing.T) {
+			var access AccessLog
+			envoy := sharedEdges[example].get(t)
+			b.awaitPolicy(t, key.PolicyVersion, envoy.Address())
+			envoy.tap.listen(&access)
+			defer envoy.tap.listen(nil)
+			seen := func(path string, want Access) {
+				t.Helper()
+				a, err := ask(envoy.Address(), request{method: http.MethodGet, target: path + "?secret=1", host: sandboxHost,
+					headers: []string{"x-api-key: " + key.Key, "x-request-id: observed-" + path}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				expect(t, a, want.Status, want.Outcome)
+				want.Method, want.Host, want.Path = http.MethodGet, sandboxHost, path
+				want.Partner, want.Application, want.Environment = "cobalt", "checkout", "sandbox"
+				checkAccess(t, &access, want)
+			}
+			seen("/payments/charges/ch_1", Access{Status: 200, Outcome: "admitted", Upstream: "payments",
+				Product: "payments", Operation: "getCharge", Subscription: "payments-sandbox"})
+			seen("/risk/feeds", Access{Status: 404, Outcome: "operation_not_found", Upstream: "risk"}) // where its route leads
+			checkEnvoyMetrics(t, envoy.Envoy)
+			if log := accessText(&access); strings.Contains(log, key.Key) || strings.Contains(log, "secret=1") {
+				t.Errorf("a key or a query stands in the access log")
+			}
+			noReloads(t, envoy.Envoy)
+		})
+	}
+	checkManagerMetrics(t, b)
+	checkSecrets(t, b, key)
+}
+
+func checkAccess(t *testing.T, access *AccessLog, want Access) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	got, err := access.Await(ctx, func(a Access) bool { return a.Path == want.Path })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Time == "" || got.RequestID == "" || got.PolicyVersion == "" {
+		t.Errorf("the access log lacks time, request id or policy version: %+v", got)
+	}
+	got.Time, got.RequestID, got.PolicyVersion = "", "", ""
+	if got != want {
+		t.Errorf("access log:\n got %+v\nwant %+v", got, want)
+	}
+}
+
+func accessText(access *AccessLog) string {
+	var b strings.Builder
+	for _, entry := range access.Entries() {
+		b.WriteString(entry.Path + " " + entry.RequestID + "\n")
+	}
+	return b.String()
+}
+
+// checkEnvoyMetrics looks for the labels that stats_tags make of the filters' counter.
+func checkEnvoyMetrics(t *testing.T, envoy *Envoy) {
+	t.Helper()
+	metrics, err := envoy.Admin(t.Context(), "/stats/prometheus?filter=partnergate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, labels := range [][]string{
+		{`partner="cobalt"`, `product="payments"`, `environment="sandbox"`, `outcome="admitted"`},
+		{`partner="cobalt"`, `environment="sandbox"`, `outcome="operation_not_found"`},
+	} {
+		if !hasSeries(string(metrics), "partnergate_requests", labels) {
+			t.Errorf("Envoy's metrics have no partnergate_requests with %v:\n%s", labels, aboutRequests(metrics))
+		}
+	}
+	for _, gauge := range []string{"partnergate_policy_version", "partnergate_policy_age_seconds"} {
+		if !strings.Contains(string(metrics), gauge) {
+			t.Errorf("Envoy's metrics have no %s:\n%s", gauge, aboutRequests(metrics))
+		}
+	}
+}
+
+var seriesLine = regexp.MustCompile(`(?m)^(\w+)\{(.*)\} [1-9]`)
+
+func hasSeries(metrics, name string, labels []string) bool {
+	for _, line := range seriesLine.FindAllStringSubmatch(metrics, -1) {
+		all := strings.HasSuffix(line[1], name)
+		for _, label := range labels {
+			all = all && strings.Contains(line[2], label)
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+func checkManagerMetrics(t *testing.T, b *backend) {
+	t.Helper()
+	var metrics string
+	poll(t, "the manager's metrics do not count the calls", 10*time.Second, func() bool {
+		response, err := http.Get(b.url() + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		metrics = string(body)
+		return hasSeries(metrics, "partnergate_requests_total",
+			[]string{`partner="cobalt"`, `product="payments"`, `environment="sandbox"`, `outcome="admitted"`})
+	})
+	if strings.Contains(metrics, "pgk_") || strings.Contains(metrics, edgeToken) || strings.Contains(metrics, adminToken) {
+		t.Error("a key or a token stands in the manager's metrics")
+	}
+}
+
+// checkSecrets looks for a key and the tokens where the manager keeps and says things.
+func checkSecrets(t *testing.T, b *backend, key *manager.NewKey) {
+	t.Helper()
+	for place, text := range b.said(t) {
+		for name, secret := range map[string]string{"the key": key.Key, "the admin token": adminToken, "the edge token": edgeToken} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s stands in %s", name, place)
+			}
+		}
+	}
+}
+
+// aboutRequests keeps the lines of the filters' own metrics.
+func aboutRequests(metrics []byte) string {
+	var b strings.Builder
+	for line := range strings.Lines(string(metrics)) {
+		if strings.Contains(line, "partnergate_") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
