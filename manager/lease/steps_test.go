@@ -1,0 +1,279 @@
+package lease
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"pgregory.net/rapid"
+)
+
+// table is one bucket whose steps a test makes one by one.
+type table struct {
+	t        *testing.T
+	b        *Bucket
+	now      int64
+	contract Contract
+	gone     map[string]bool
+	epochs   map[string]uint64
+}
+
+func newTable(t *testing.T, kind policy.LimitKind, c Contract) *table {
+	return &table{t: t, b: New(kind), now: start, contract: c, gone: map[string]bool{}, epochs: map[string]uint64{}}
+}
+
+// report makes a step for a proxy, which acknowledges what it got before.
+func (x *table) report(proxy string, r policy.Report) Outcome {
+	r.Epoch = x.epochs[proxy]
+	out := x.b.Step(Input{ID: "id", Now: x.now, Contract: x.contract, Proxy: proxy, Report: &r, Live: func(p string) bool { return !x.gone[p] }})
+	if out.Grant != nil {
+		x.epochs[proxy] = out.Grant.Epoch
+	}
+	return out
+}
+
+func (x *table) wants(proxy string) Outcome {
+	return x.report(proxy, policy.Report{Wanted: true, Demand: 1, WindowEnd: x.b.windowEnd})
+}
+
+func (x *table) idle(proxy string) Outcome {
+	return x.report(proxy, policy.Report{WindowEnd: x.b.windowEnd})
+}
+
+func (x *table) expect(what string, got, want any) {
+	x.t.Helper()
+	if got != want {
+		x.t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// grant is the grant of an outcome; the zero one where there is none.
+func grant(out Outcome) policy.Grant {
+	if out.Grant == nil {
+		return policy.Grant{}
+	}
+	return *out.Grant
+}
+
+const requests = policy.RateUnit
+
+func TestSharesMoveOnlyAfterAcknowledgement(t *testing.T) {
+	x := newTable(t, policy.RatePerSecond, Contract{Requests: 10, Burst: 20})
+	whole := grant(x.wants("a"))
+	x.expect("the first burst", whole.Burst, int64(20*requests))
+	x.expect("its level", whole.Level, int64(20*requests))
+	x.expect("its rate", whole.Rate, 10*policy.RatePerSecond.UnitsPerMillisecond(1))
+
+	out := x.wants("b")
+	x.expect("b gets something", out.Grant != nil, false)
+	x.expect("b is starved", out.Starved, true)
+	x.expect("who is nudged", len(out.Nudge) == 1 && out.Nudge[0] == "a", true)
+
+	out = x.idle("a") // acknowledges the whole, and is told of its half
+	x.expect("a's half", grant(out).Burst, int64(10*requests))
+	x.expect("a is to come again", out.Again, true)
+	x.expect("b gets it before", x.wants("b").Grant != nil, false)
+
+	out = x.report("a", policy.Report{Given: 7 * requests})
+	x.expect("who is nudged then", len(out.Nudge) == 1 && out.Nudge[0] == "b", true)
+	half := grant(x.wants("b"))
+	x.expect("b's half", half.Burst, int64(10*requests))
+	x.expect("b's level is what a gave", half.Level, int64(7*requests))
+	x.expect("a gave it once", grant(x.report("a", policy.Report{Given: 7 * requests})).Level, int64(0))
+}
+
+func TestIdleShareGoesToTheOthers(t *testing.T) {
+	x := newTable(t, policy.InFlight, Contract{Requests: 8})
+	x.wants("a")
+	x.idle("a")
+	x.wants("b")
+	x.idle("a")
+	x.idle("a")
+	x.expect("b's half", grant(x.wants("b")).Slots, int64(4))
+	for x.now = start + idleAfter - 1000; x.now <= start+idleAfter+2*usedGrain; x.now += usedGrain {
+		x.wants("b")
+		x.idle("a")
+	}
+	x.idle("a")
+	x.wants("b")
+	at, _ := x.b.find("b")
+	x.expect("b's slots", x.b.holders[at].most().size, int64(8))
+	x.wants("a") // it comes back, and needs no more than any other
+	x.wants("b")
+	x.wants("b")
+	x.expect("a's slots", grant(x.wants("a")).Slots, int64(4))
+}
+
+func TestScarceContractIsUsedInTurn(t *testing.T) {
+	x := newTable(t, policy.RatePerMinute, Contract{Requests: 1, Burst: 1})
+	had := map[string]bool{}
+	for ; x.now < start+10*turn; x.now += 500 {
+		for _, p := range []string{"a", "b", "c"} {
+			x.wants(p)
+			at, _ := x.b.find(p)
+			if x.b.holders[at].held.size >= requests {
+				had[p] = true
+			}
+		}
+	}
+	x.expect("how many had a turn", len(had), 3)
+}
+
+// A proxy that had a request just now takes the place of one that had none for
+// half a minute.
+func TestScarceContractFollowsTheRequests(t *testing.T) {
+	x := newTable(t, policy.RatePerMinute, Contract{Requests: 1, Burst: 1})
+	x.wants("a")
+	x.idle("a")
+	x.now += scarceAfter + usedGrain
+	x.expect("b has to wait", x.wants("b").Starved, true)
+	x.expect("a is left", grant(x.idle("a")).Burst, int64(0))
+	x.report("a", policy.Report{Given: requests / 2})
+	g := grant(x.wants("b"))
+	x.expect("b's burst", g.Burst, int64(requests))
+	x.expect("b's level", g.Level, int64(requests/2))
+}
+
+func TestTokensGrowWithDemand(t *testing.T) {
+	x := newTable(t, policy.QuotaPerMonth, Contract{Requests: 10_000_000})
+	first := grant(x.wants("a"))
+	x.expect("the first tokens", first.Tokens, int64(1000))
+	x.expect("the window's end", first.WindowEnd, windowOf(policy.QuotaPerMonth, start))
+	x.expect("left", first.Left, int64(10_000_000-1000))
+	tokens := first.Tokens
+	for range 300 { // five minutes of 100 requests a second
+		x.now += 1000
+		tokens -= 100
+		g := grant(x.report("a", policy.Report{Demand: 100, Tokens: tokens, WindowEnd: x.b.windowEnd, Wanted: tokens < 100}))
+		tokens += g.Tokens
+	}
+	if tokens < 10*60*100*95/100 || tokens > 16*60*100 {
+		t.Errorf("after five minutes of demand the proxy holds %d tokens, want those of ten to fifteen minutes", tokens)
+	}
+}
+
+func TestTokensAreCalledBack(t *testing.T) {
+	x := newTable(t, policy.QuotaPerDay, Contract{Requests: 100})
+	x.expect("a gets what it asks for twice", grant(x.report("a", policy.Report{Wanted: true, Demand: 200})).Tokens, int64(100))
+	held := policy.Report{Tokens: 90, WindowEnd: x.b.windowEnd}
+	x.report("a", held)
+	out := x.wants("b")
+	x.expect("b waits", out.Starved, true)
+	x.expect("who is nudged", len(out.Nudge) == 1 && out.Nudge[0] == "a", true)
+
+	recall := grant(x.report("a", held))
+	x.expect("a is to give back", recall.Recall, true)
+	x.expect("nothing is left yet", x.wants("b").Starved, true)
+	out = x.report("a", policy.Report{Given: 80, WindowEnd: x.b.windowEnd})
+	x.expect("b is nudged", len(out.Nudge) == 1 && out.Nudge[0] == "b", true)
+	x.report("a", policy.Report{Given: 80, WindowEnd: x.b.windowEnd})
+	tokens, _ := x.b.Granted(x.now)
+	x.expect("granted, once given back", tokens, int64(20))
+	g := grant(x.wants("b"))
+	x.expect("b gets tokens", g.Tokens > 0, true)
+	x.expect("all that was given back is b's or left", g.Tokens+g.Left, int64(80))
+}
+
+func TestSpentQuotaSaysSo(t *testing.T) {
+	x := newTable(t, policy.QuotaPerDay, Contract{Requests: 1})
+	x.wants("a")
+	x.expect("b waits while a has one", x.wants("b").Starved, true)
+	x.idle("a") // spent
+	spent := grant(x.wants("b"))
+	x.expect("b is told", spent.Spent && spent.Tokens == 0 && spent.WindowEnd == x.b.windowEnd, true)
+	x.contract.Requests = 3
+	x.expect("a raised contract", grant(x.wants("b")).Tokens, int64(1))
+	x.contract.Requests = 1
+	x.expect("a lowered one", grant(x.wants("a")).Tokens, int64(0))
+	x.now = x.b.windowEnd
+	x.expect("the next window", grant(x.wants("a")).Tokens, int64(1))
+	x.gone["a"] = true
+	x.expect("tokens of the dead stay debited", grant(x.wants("b")).Spent, true)
+}
+
+// A ledger that takes nothing in does not drain the contract.
+func TestGrantsThatDoNotArrive(t *testing.T) {
+	for _, kind := range kinds {
+		x := newTable(t, kind, Contract{Requests: 1000, Burst: 1000})
+		for range 100 {
+			x.now += 100
+			x.epochs["full"] = 0
+			x.wants("full")
+		}
+		x.gone["full"] = true
+		x.now += 1000
+		x.wants("other")
+		if kind.Quota() {
+			tokens, _ := x.b.Granted(x.now)
+			x.expect(kind.String()+" granted", tokens <= 20, true)
+			continue
+		}
+		at, _ := x.b.find("other")
+		x.expect(kind.String()+" for the other", x.b.holders[at].most().size, 1000*x.b.unit())
+	}
+}
+
+func TestEndedContractIsForgotten(t *testing.T) {
+	for _, kind := range kinds {
+		x := newTable(t, kind, Contract{Requests: 10, Burst: 10})
+		x.wants("a")
+		x.report("a", policy.Report{Tokens: 2, WindowEnd: x.b.windowEnd})
+		x.contract = Contract{}
+		out := x.report("a", policy.Report{Tokens: 2, WindowEnd: x.b.windowEnd})
+		x.expect(kind.String()+" is not forgotten while it holds something", out.Forget, false)
+		x.expect(kind.String()+" is taken back", out.Grant != nil, true)
+		x.expect(kind.String()+" is forgotten then", x.report("a", policy.Report{Given: 2, WindowEnd: x.b.windowEnd}).Forget, true)
+		x.expect(kind.String()+" leaves nothing", x.b.Empty(), true)
+		x.expect(kind.String()+" is forgotten by strangers", x.wants("b").Forget, true)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, kind := range kinds {
+		x := newTable(&testing.T{}, kind, Contract{Requests: 10, Burst: 10})
+		x.wants("a")
+		x.wants("b")
+		f.Add(byte(kind), x.b.Append(nil))
+	}
+	f.Fuzz(func(t *testing.T, kind byte, state []byte) {
+		b, err := Decode(policy.LimitKind(kind), state)
+		if err != nil {
+			return
+		}
+		again, err := Decode(policy.LimitKind(kind), b.Append(nil))
+		if err != nil || !bytes.Equal(again.Append(nil), b.Append(nil)) {
+			t.Fatalf("%x decodes as %+v, which does not: %v", state, b, err)
+		}
+	})
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	x := newTable(t, policy.InFlight, Contract{Requests: 10})
+	x.wants("a")
+	x.wants("b")
+	state := x.b.Append(nil)
+	for n := range state {
+		if _, err := Decode(policy.InFlight, state[:n]); err == nil {
+			t.Errorf("the first %d bytes decode", n)
+		}
+	}
+	if _, err := Decode(policy.QuotaPerDay, state); err == nil {
+		t.Error("it decodes as another kind")
+	}
+	if _, err := Decode(policy.InFlight, append(state, 0)); err == nil {
+		t.Error("it decodes with a byte too many")
+	}
+}
+
+// A stranger to rapid's world: amounts stay within what the state can hold.
+func TestLargestContract(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, policy.RatePerSecond, Contract{Requests: policy.MaxRate, Burst: policy.MaxRate})
+		w.add()
+		w.add()
+		for range 60 {
+			w.happen()
+		}
+		w.sync(w.some()) // decodes what is stored
+	})
+}
