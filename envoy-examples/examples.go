@@ -83,6 +83,7 @@ func (p Places) fragments() []string {
 		fmt.Sprintf("{address: 127.0.0.1, port_value: %d}", p.Manager),
 		fmt.Sprintf("{address: 127.0.0.1, port_value: %d}", p.Payments),
 		fmt.Sprintf("{address: 127.0.0.1, port_value: %d}", p.Risk),
+		fmt.Sprintf("http://127.0.0.1:%d/docs/errors/", p.Manager),
 		"{filename: " + yamlString(p.Module) + "}",
 	}
 }

@@ -103,7 +103,7 @@ func (g *Gateway) build(ctx context.Context, o Options, upstream, manager http.H
 	if g.module, err = testharness.CompileFile(ctx, path, options...); err != nil {
 		return err
 	}
-	chain, err := chainOf(g.module, o.EdgeToken)
+	chain, err := chainOf(g.module, o)
 	if err != nil {
 		return errors.Join(err, g.module.Close())
 	}
@@ -123,17 +123,20 @@ func (g *Gateway) build(ctx context.Context, o Options, upstream, manager http.H
 
 // chainOf is the filter chain of the Envoy examples: three filters in one VM,
 // which take the token from the environment, so that no dump of configuration has it.
-func chainOf(module *testharness.Module, edgeToken string) ([]testharness.Filter, error) {
-	configuration, err := json.Marshal(map[string]any{"manager": map[string]string{
-		"cluster": cluster, "authority": "partnergate.internal", "token_env": "PARTNERGATE_EDGE_TOKEN",
-	}})
+func chainOf(module *testharness.Module, o Options) ([]testharness.Filter, error) {
+	configuration, err := json.Marshal(map[string]any{
+		"manager": map[string]string{
+			"cluster": cluster, "authority": "partnergate.internal", "token_env": "PARTNERGATE_EDGE_TOKEN",
+		},
+		"errors_url": strings.TrimSuffix(o.ManagerURL, "/") + "/docs/errors/",
+	})
 	if err != nil {
 		return nil, err
 	}
 	var chain []testharness.Filter
 	for _, root := range filters {
 		chain = append(chain, testharness.NewFilter(module).WithName(root).WithRootID(root).WithVMID("partnergate").
-			WithConfiguration(configuration).WithEnv("PARTNERGATE_EDGE_TOKEN", edgeToken).
+			WithConfiguration(configuration).WithEnv("PARTNERGATE_EDGE_TOKEN", o.EdgeToken).
 			WithFailPolicy(testharness.FailReload))
 	}
 	return chain, nil
