@@ -142,7 +142,6 @@ func (d *demo) start(ctx context.Context, wiring server.Wiring) error {
 	if err != nil {
 		return err
 	}
-	d.progress("Waiting until the gateway admits calls; soon after another run that takes 15 seconds …")
 	return d.awaitAnswers(ctx, version)
 }
 

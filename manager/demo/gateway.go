@@ -10,10 +10,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	envoyexamples "github.com/partnergate/partnergate/envoy-examples"
+	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/gateway"
 )
 
@@ -91,6 +93,7 @@ func (d *demo) awaitAnswers(ctx context.Context, version int64) error {
 	if _, err := d.service().AwaitAcknowledged(workers, version); err != nil && workers.Err() == nil {
 		return err
 	}
+	d.progress(d.whyWait(ctx))
 	for _, key := range d.facts.Keys {
 		if key.Environment != "sandbox" {
 			continue
@@ -100,6 +103,16 @@ func (d *demo) awaitAnswers(ctx context.Context, version int64) error {
 		}
 	}
 	return nil
+}
+
+// whyWait tells what the wait for leases is about, which after a run that has
+// just ended can be as long as its gateway counts as there.
+func (d *demo) whyWait(ctx context.Context) string {
+	proxies, err := d.service().Proxies(ctx)
+	if live := slices.DeleteFunc(proxies, func(p manager.ProxyView) bool { return !p.Live }); err == nil && len(live) > 1 {
+		return "Waiting until the gateway of the run before counts as gone and its limits are free, up to 15 seconds …"
+	}
+	return "Waiting until the gateway admits calls …"
 }
 
 // poll asks again and again, since a proxy tells nobody when it is so far.

@@ -168,7 +168,8 @@ func (a *api) expected(c *gin.Context, kind manager.Kind) (int64, error) {
 	return e.expected(stored.Meta().Revision)
 }
 
-// readNamed reads the resource of a PUT, whose name and partner are the path's.
+// readNamed reads the resource of a PUT. Name and partner are the path's; the
+// body may leave them out, but not say others.
 func readNamed(c *gin.Context, kind manager.Kind, limit int64) (manager.Resource, error) {
 	body, err := readJSON(c, limit)
 	if err != nil {
@@ -179,6 +180,12 @@ func readNamed(c *gin.Context, kind manager.Kind, limit int64) (manager.Resource
 		return nil, err
 	}
 	ref, meta := refOf(c, kind), r.Meta()
+	if meta.Name == "" {
+		meta.Name = ref.Name
+	}
+	if meta.Partner == "" {
+		meta.Partner = ref.Partner
+	}
 	if meta.Name != ref.Name {
 		return nil, errInvalid("metadata.name", "is %q, but the path says %q; make them the same", meta.Name, ref.Name)
 	}

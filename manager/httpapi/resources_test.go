@@ -189,6 +189,16 @@ func TestLists(t *testing.T) {
 	}
 }
 
+// Name and partner may be left to the path.
+func TestNameFromPath(t *testing.T) {
+	a := withEstate(t)
+	for _, body := range []string{`{"spec":{"title":"One"}}`, `{"metadata":{"name":"one"},"spec":{}}`, `{"metadata":{},"spec":{"title":"Three"}}`} {
+		if got := a.must(nil, "PUT", "/api/v1/partners/acme/applications/one", body); !strings.Contains(got.body, `"name":"one","partner":"acme"`) {
+			t.Errorf("%s: %s", body, got.body)
+		}
+	}
+}
+
 // What a file owns an operator can still change at once; it stays the file's.
 func TestChangeOfWhatAFileOwns(t *testing.T) {
 	a := withEstate(t)
