@@ -64,7 +64,6 @@ type batch struct {
 	sequence uint64
 	reports  []policy.Report
 	fresh    bool // processed after the proxy was gone
-	answered bool
 }
 
 func newWorld(t *rapid.T, kind policy.LimitKind, c Contract) *world {
