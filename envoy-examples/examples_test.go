@@ -35,6 +35,7 @@ func TestRenderReplacesOnlyPlaces(t *testing.T) {
 			"socket_address: {address: 127.0.0.1, port_value: 0}",
 			"socket_address: {address: 127.0.0.1, port_value: 0}",
 			`local: {filename: "/some where/partnergate.wasm"}`,
+			`"errors_url": "http://127.0.0.1:18080/docs/errors/"`,
 			"- endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 18080}}}",
 			"- endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 19001}}}",
 			"- endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 19002}}}",
