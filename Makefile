@@ -8,6 +8,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GATEWAY ?= embedded
 EXAMPLE ?= quickstart
 STORE   ?=
+ARGS    ?=
 
 WASM_MODULES := partnergate partner-resolution catalog-gate quota
 WASM_FILES   := $(WASM_MODULES:%=build/%.wasm)
@@ -37,6 +38,7 @@ help: ## Show this list
 	@echo
 	@echo '  make run GATEWAY=envoy EXAMPLE=hardened   the real Envoy $(ENVOY_VERSION) instead of the embedded gateway'
 	@echo '  make run STORE=sqlite:///tmp/demo.db      keep the demo data in another file'
+	@echo '  make run ARGS="--port-offset 100"         any flag of partnergate demo'
 
 build: $(BINARY) $(WASM_FILES) ## Build everything into build/: the binary and the four wasm files
 
@@ -45,7 +47,7 @@ wasm: $(WASM_FILES) ## Build the filters only: build/*.wasm
 portal: $(PORTAL) ## Fetch the portal's scripts and styles, as pinned in portal/package-lock.json
 
 run: build $(if $(filter envoy,$(GATEWAY)),$(ENVOY)) ## Build, then start the demo: manager, portal, upstreams and gateway
-	@$(BINARY) demo --gateway '$(GATEWAY)' --example '$(EXAMPLE)' $(if $(STORE),--store '$(STORE)')
+	@$(BINARY) demo --gateway '$(GATEWAY)' --example '$(EXAMPLE)' $(if $(STORE),--store '$(STORE)') $(ARGS)
 
 # -count=1: results depend on files that go's cache does not see (wasm read by Envoy, pages read by Chromium).
 # -p 2: one Envoy or one Chromium fills a core.
