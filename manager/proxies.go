@@ -179,6 +179,20 @@ func (s *Service) live(ctx context.Context, id string, now time.Time) bool {
 	return err != nil || now.Sub(p.LastSync) < silence
 }
 
+// ForgetProxies takes all proxies heard from so far for gone, so that what they
+// hold is given on at once instead of after 15 seconds. It is for callers who
+// know that those processes have ended.
+func (s *Service) ForgetProxies(ctx context.Context) error {
+	if err := s.store.DeleteProxiesBefore(ctx, s.now().Add(maxAhead)); err != nil {
+		return s.unavailable("DeleteProxiesBefore", err)
+	}
+	s.contacts.mu.Lock()
+	defer s.contacts.mu.Unlock()
+	s.contacts.started = time.Time{}
+	clear(s.contacts.proxies)
+	return nil
+}
+
 // Proxies lists the proxies heard from within the last day, by id.
 func (s *Service) Proxies(ctx context.Context) ([]ProxyView, error) {
 	now := s.now()

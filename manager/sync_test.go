@@ -121,6 +121,26 @@ func TestSilentProxyIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestForgottenProxiesHoldNothing(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	leased(t, s)
+	a, b := newProcess(t, s, c, "a"), newProcess(t, s, c, "b")
+	a.take(inFlight)
+	a.settle()
+	if err := s.ForgetProxies(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	b.take(inFlight)
+	b.settle()
+	if n, _ := b.takeAll(inFlight); n != 4 {
+		t.Errorf("%d in flight, want 4", n)
+	}
+	if views, err := s.Proxies(context.Background()); err != nil || len(views) != 1 || views[0].ID != b.name() {
+		t.Errorf("proxies %+v, %v", views, err)
+	}
+}
+
 func TestRetryCountsOnceAndGetsTheSameAnswer(t *testing.T) {
 	c := newClock()
 	s := newService(t, c)

@@ -160,7 +160,9 @@ func (d *demo) startManager(ctx context.Context, wiring server.Wiring) error {
 	d.server = s
 	d.facts.ManagerURL, d.facts.AdminToken = s.URL(), d.state.AdminToken
 	d.parts = append(d.parts, part{"the manager", s.Done(), s.Stop})
-	return nil
+	// The gateways of an earlier run have ended, or their ports would be taken:
+	// what they held need not be waited for.
+	return s.Service().ForgetProxies(ctx)
 }
 
 // existingModules leaves the complaint about a missing folder to the gateway, which says what to build.
