@@ -3,6 +3,7 @@ package docs
 import (
 	"bufio"
 	"context"
+	"html"
 	"io"
 	"net/http"
 	"os"
@@ -176,7 +177,7 @@ func (r *run) readErrorPages(t *testing.T) {
 		if !strings.Contains(index, "/docs/errors/"+code.String()+`"`) {
 			t.Errorf("the portal's list of codes lacks %s", code)
 		}
-		if text := page(t, r.exports["PARTNERGATE_URL"]+"/docs/errors/"+code.String()); !strings.Contains(text, code.Info().Title) {
+		if text := html.UnescapeString(page(t, r.exports["PARTNERGATE_URL"]+"/docs/errors/"+code.String())); !strings.Contains(text, code.Info().Title) {
 			t.Errorf("the portal's page about %s lacks its title", code)
 		}
 	}

@@ -10,12 +10,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
 	envoyexamples "github.com/partnergate/partnergate/envoy-examples"
-	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/gateway"
 )
 
@@ -78,13 +76,12 @@ const (
 )
 
 // awaitAnswers returns once the gateway answers as it will from then on: it
-// has the policy version given or a newer one, and admits the demo's keys. What
-// the gateway of a run just ended still holds becomes free 15 s after it went.
+// has the policy version given or a newer one, and admits the demo's keys.
 func (d *demo) awaitAnswers(ctx context.Context, version int64) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout,
 		fmt.Errorf("the gateway does not admit calls after %s; %s tells why", answerTimeout, d.logFile.Name()))
 	defer cancel()
-	err := poll(ctx, func() bool { return d.ask(ctx, "").PolicyVersion >= version })
+	err := poll(ctx, func() bool { return d.ask(ctx, "", paymentsPath).PolicyVersion >= version })
 	if err != nil {
 		return err
 	}
@@ -93,26 +90,50 @@ func (d *demo) awaitAnswers(ctx context.Context, version int64) error {
 	if _, err := d.service().AwaitAcknowledged(workers, version); err != nil && workers.Err() == nil {
 		return err
 	}
-	d.progress(d.whyWait(ctx))
+	d.progress("Waiting until the gateway admits calls …")
+	if err := d.awaitLeases(ctx); err != nil || !d.ranBefore(ctx) {
+		return err
+	}
+	select { // what the gateway of the run before held may be spent
+	case <-time.After(burstsFill):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// burstsFill is burst by rate, the same in all plans of the estate.
+const burstsFill = 2 * time.Second
+
+// Paths in the sandbox: every partner of the estate has the first, Delta both.
+const (
+	paymentsPath = "/payments/charges"
+	riskPath     = "/risk/feeds"
+)
+
+// awaitLeases returns once the gateway admits the demo's keys to what the page shows.
+func (d *demo) awaitLeases(ctx context.Context) error {
 	for _, key := range d.facts.Keys {
 		if key.Environment != "sandbox" {
 			continue
 		}
-		if err := poll(ctx, func() bool { return d.ask(ctx, key.Key).Status == http.StatusOK }); err != nil {
-			return err
+		paths := []string{paymentsPath}
+		if key.Partner == "delta" {
+			paths = append(paths, riskPath)
+		}
+		for _, path := range paths {
+			if err := poll(ctx, func() bool { return d.ask(ctx, key.Key, path).Status == http.StatusOK }); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// whyWait tells what the wait for leases is about, which after a run that has
-// just ended can be as long as its gateway counts as there.
-func (d *demo) whyWait(ctx context.Context) string {
+// ranBefore tells whether there was a run lately.
+func (d *demo) ranBefore(ctx context.Context) bool {
 	proxies, err := d.service().Proxies(ctx)
-	if live := slices.DeleteFunc(proxies, func(p manager.ProxyView) bool { return !p.Live }); err == nil && len(live) > 1 {
-		return "Waiting until the gateway of the run before counts as gone and its limits are free, up to 15 seconds …"
-	}
-	return "Waiting until the gateway admits calls …"
+	return err == nil && len(proxies) > 1
 }
 
 // poll asks again and again, since a proxy tells nobody when it is so far.
@@ -135,9 +156,9 @@ type answer struct {
 	PolicyVersion int64 `json:"policy_version"` // refusals carry it
 }
 
-// ask calls an operation in the sandbox that every partner of the estate has.
-func (d *demo) ask(ctx context.Context, key string) (a answer) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.facts.GatewayURL+"/payments/charges", nil)
+// ask calls an operation in the sandbox.
+func (d *demo) ask(ctx context.Context, key, path string) (a answer) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.facts.GatewayURL+path, nil)
 	if err != nil {
 		return answer{}
 	}
