@@ -30,9 +30,9 @@ type ProxyView struct {
 // contacts is what this manager knows of proxies beyond what is stored: it may
 // be forgotten at any time.
 type contacts struct {
-	started time.Time // when this manager was; before silence has passed nobody is gone
-
 	mu      sync.Mutex // guards the rest
+	started time.Time  // when this manager was; before silence has passed since nobody is gone
+	ended   time.Time  // who was heard of last until then has ended
 	proxies map[string]*contact
 	waiters map[string][]chan struct{} // by bucket: who waits for a change of it
 	synced  chan struct{}              // closed at the next sync
@@ -165,32 +165,39 @@ func (c *contacts) forget(t time.Time) {
 	}
 }
 
-// live tells whether a proxy counts as there. It may have spoken to another
-// manager, so the store is asked before it is taken for gone; where the store
-// does not answer nobody is.
-func (s *Service) live(ctx context.Context, id string, now time.Time) bool {
-	if now.Sub(s.contacts.heard(id)) < silence {
-		return true
+// gone tells since when a proxy counts as gone, if it does. It may have spoken
+// to another manager, so the store is asked before it is taken for gone; where
+// the store does not answer nobody is.
+func (s *Service) gone(ctx context.Context, id string, now time.Time) (since time.Time, gone bool) {
+	heard := s.contacts.heard(id)
+	if s.contacts.alive(heard, now) {
+		return now, false
 	}
 	p, err := s.store.Proxy(ctx, id)
-	if errors.Is(err, ErrMissing) {
-		return false
+	if err != nil {
+		return now, errors.Is(err, ErrMissing)
 	}
-	return err != nil || now.Sub(p.LastSync) < silence
+	heard = latest(heard, p.LastSync)
+	if since = heard.Add(silence); since.After(now) {
+		since = now
+	}
+	return since, !s.contacts.alive(heard, now)
 }
 
-// ForgetProxies takes all proxies heard from so far for gone, so that what they
+// alive tells whether a proxy that was heard of at a time counts as there.
+func (c *contacts) alive(heard, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return heard.After(c.ended) && now.Sub(heard) < silence
+}
+
+// GiveUpProxies takes all proxies heard from so far for gone, so that what they
 // hold is given on at once instead of after 15 seconds. It is for callers who
 // know that those processes have ended.
-func (s *Service) ForgetProxies(ctx context.Context) error {
-	if err := s.store.DeleteProxiesBefore(ctx, s.now().Add(maxAhead)); err != nil {
-		return s.unavailable("DeleteProxiesBefore", err)
-	}
+func (s *Service) GiveUpProxies() {
 	s.contacts.mu.Lock()
 	defer s.contacts.mu.Unlock()
-	s.contacts.started = time.Time{}
-	clear(s.contacts.proxies)
-	return nil
+	s.contacts.started, s.contacts.ended = time.Time{}, s.now()
 }
 
 // Proxies lists the proxies heard from within the last day, by id.
@@ -222,14 +229,14 @@ func (s *Service) liveProxies() (n float64) {
 
 func (c *contacts) view(p *Proxy, now time.Time) ProxyView {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	seen, policyAt := p.LastSync, p.PolicyAt
 	if k := c.proxies[p.ID]; k != nil {
 		seen, policyAt = latest(seen, k.seen), latest(policyAt, k.policyAt)
 	}
+	c.mu.Unlock()
 	return ProxyView{
 		ID: p.ID, Node: p.Node, PolicyVersion: p.PolicyVersion, PolicyAge: max(now.Sub(policyAt), 0),
-		LastSync: p.LastSync, Live: now.Sub(seen) < silence,
+		LastSync: p.LastSync, Live: c.alive(seen, now),
 	}
 }
 

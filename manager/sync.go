@@ -256,7 +256,7 @@ type decisions struct {
 	now     time.Time
 	ids     []string // in order
 	reports map[string]*policy.Report
-	alive   map[string]bool
+	others  map[string]presence
 
 	grants  []policy.Grant
 	forget  []string
@@ -269,7 +269,7 @@ type decisions struct {
 type nudge struct{ proxy, bucket string }
 
 func (x *exchange) decide(reports map[string]*policy.Report, now time.Time) *decisions {
-	return &decisions{x: x, now: now, ids: names(reports), reports: reports, alive: map[string]bool{x.id: true}}
+	return &decisions{x: x, now: now, ids: names(reports), reports: reports, others: map[string]presence{}}
 }
 
 // step steps all buckets. The caller holds their locks.
@@ -306,7 +306,7 @@ func (d *decisions) stepOne(ctx context.Context, policyNow *state, stored Bucket
 	}
 	out := bucket.Step(lease.Input{
 		ID: stored.ID, Now: d.now.UnixMilli(), Contract: policyNow.contract(id, d.now), Proxy: d.x.id, Report: d.reports[stored.ID],
-		Live: func(proxy string) bool { return d.live(ctx, proxy) },
+		Gone: func(proxy string) (int64, bool) { return d.gone(ctx, proxy) },
 	})
 	d.take(stored.ID, &out)
 	if after := bucket.Append(nil); !bytes.Equal(after, stored.State) && (stored.Revision > 0 || !bucket.Empty()) {
@@ -332,13 +332,21 @@ func (d *decisions) take(bucket string, out *lease.Outcome) {
 	}
 }
 
-func (d *decisions) live(ctx context.Context, proxy string) bool {
-	alive, known := d.alive[proxy]
+// gone asks once for each proxy.
+func (d *decisions) gone(ctx context.Context, proxy string) (since int64, gone bool) {
+	p, known := d.others[proxy]
 	if !known {
-		alive = d.x.service.live(ctx, proxy, d.now)
-		d.alive[proxy] = alive
+		at, gone := d.x.service.gone(ctx, proxy, d.now)
+		p = presence{at.UnixMilli(), gone}
+		d.others[proxy] = p
 	}
-	return alive
+	return p.since, p.gone
+}
+
+// presence is since when a proxy is gone, if it is.
+type presence struct {
+	since int64
+	gone  bool
 }
 
 // bucketLocks keep batches of different proxies from deciding on one bucket at

@@ -121,22 +121,22 @@ func TestSilentProxyIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestForgottenProxiesHoldNothing(t *testing.T) {
+func TestProxiesThatAreGivenUpHoldNothing(t *testing.T) {
 	c := newClock()
 	s := newService(t, c)
 	leased(t, s)
 	a, b := newProcess(t, s, c, "a"), newProcess(t, s, c, "b")
 	a.take(inFlight)
 	a.settle()
-	if err := s.ForgetProxies(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+	c.advance(time.Second)
+	s.GiveUpProxies()
+	c.advance(time.Millisecond)
 	b.take(inFlight)
 	b.settle()
 	if n, _ := b.takeAll(inFlight); n != 4 {
 		t.Errorf("%d in flight, want 4", n)
 	}
-	if views, err := s.Proxies(context.Background()); err != nil || len(views) != 1 || views[0].ID != b.name() {
+	if views, err := s.Proxies(context.Background()); err != nil || len(views) != 2 || views[0].Live || !views[1].Live {
 		t.Errorf("proxies %+v, %v", views, err)
 	}
 }

@@ -162,7 +162,8 @@ func (d *demo) startManager(ctx context.Context, wiring server.Wiring) error {
 	d.parts = append(d.parts, part{"the manager", s.Done(), s.Stop})
 	// The gateways of an earlier run have ended, or their ports would be taken:
 	// what they held need not be waited for.
-	return s.Service().ForgetProxies(ctx)
+	s.Service().GiveUpProxies()
+	return nil
 }
 
 // existingModules leaves the complaint about a missing folder to the gateway, which says what to build.

@@ -36,9 +36,9 @@ type Input struct {
 	Contract Contract
 	Proxy    string         // who asks
 	Report   *policy.Report // what it says of the bucket; nil where it says nothing new
-	// Live tells whether a proxy was heard from lately. What others hold is
-	// given on. The one who asks is live.
-	Live func(proxy string) bool
+	// Gone tells since when a proxy counts as gone, in Unix milliseconds, if it
+	// does. What it holds is given on. The one who asks is not gone.
+	Gone func(proxy string) (since int64, gone bool)
 }
 
 // Outcome is what a step answers. The state of the bucket, which the step
@@ -166,10 +166,18 @@ func (b *Bucket) remove(proxy string) {
 	}
 }
 
-// removeGone gives up what proxies that are silent hold.
+// removeGone gives up what proxies hold that are gone. What a rate of theirs has
+// given since then is nobody's; what they had before counts as spent.
 func (b *Bucket) removeGone(in *Input) {
 	b.holders = slices.DeleteFunc(b.holders, func(h holder) bool {
-		return h.proxy != in.Proxy && !in.Live(h.proxy)
+		if h.proxy == in.Proxy {
+			return false
+		}
+		since, gone := in.Gone(h.proxy)
+		if m := h.most(); gone && b.kind.Rate() && m.rate > 0 {
+			b.pool += min(m.size/m.rate, max(in.Now-since, 0)) * m.rate
+		}
+		return gone
 	})
 }
 

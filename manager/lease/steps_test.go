@@ -10,12 +10,13 @@ import (
 
 // table is one bucket whose steps a test makes one by one.
 type table struct {
-	t        *testing.T
-	b        *Bucket
-	now      int64
-	contract Contract
-	gone     map[string]bool
-	epochs   map[string]uint64
+	t         *testing.T
+	b         *Bucket
+	now       int64
+	contract  Contract
+	gone      map[string]bool
+	goneSince int64
+	epochs    map[string]uint64
 }
 
 func newTable(t *testing.T, kind policy.LimitKind, c Contract) *table {
@@ -25,7 +26,7 @@ func newTable(t *testing.T, kind policy.LimitKind, c Contract) *table {
 // report makes a step for a proxy, which acknowledges what it got before.
 func (x *table) report(proxy string, r policy.Report) Outcome {
 	r.Epoch = x.epochs[proxy]
-	out := x.b.Step(Input{ID: "id", Now: x.now, Contract: x.contract, Proxy: proxy, Report: &r, Live: func(p string) bool { return !x.gone[p] }})
+	out := x.b.Step(Input{ID: "id", Now: x.now, Contract: x.contract, Proxy: proxy, Report: &r, Gone: func(p string) (int64, bool) { return x.goneSince, x.gone[p] }})
 	if out.Grant != nil {
 		x.epochs[proxy] = out.Grant.Epoch
 	}
@@ -80,6 +81,22 @@ func TestSharesMoveOnlyAfterAcknowledgement(t *testing.T) {
 	x.expect("b's half", half.Burst, int64(10*requests))
 	x.expect("b's level is what a gave", half.Level, int64(7*requests))
 	x.expect("a gave it once", grant(x.report("a", policy.Report{Given: 7 * requests})).Level, int64(0))
+}
+
+func TestWhatTheDeadHeldGrowsFromThenOn(t *testing.T) {
+	x := newTable(t, policy.RatePerSecond, Contract{Requests: 10, Burst: 20})
+	x.wants("a")
+	x.idle("a")
+	x.gone["a"], x.goneSince = true, start+10_000
+	x.now = start + 10_500
+	x.expect("level half a second later", grant(x.wants("b")).Level, int64(5*requests))
+
+	x = newTable(t, policy.RatePerSecond, Contract{Requests: 10, Burst: 20})
+	x.wants("a")
+	x.idle("a")
+	x.gone["a"], x.goneSince = true, start+10_000
+	x.now = start + 3_600_000
+	x.expect("level an hour later", grant(x.wants("b")).Level, int64(20*requests))
 }
 
 func TestIdleShareGoesToTheOthers(t *testing.T) {

@@ -182,11 +182,12 @@ func (w *world) step(p *proxy, r *policy.Report) Outcome {
 			w.t.Fatal(err)
 		}
 	}
-	out := bucket.Step(Input{ID: w.id, Now: w.now, Contract: w.contract, Proxy: p.id, Report: r, Live: func(id string) bool {
+	out := bucket.Step(Input{ID: w.id, Now: w.now, Contract: w.contract, Proxy: p.id, Report: r, Gone: func(id string) (int64, bool) {
 		if id == p.id {
-			w.t.Fatal("the one who asks is live")
+			w.t.Fatal("the one who asks is not gone")
 		}
-		return w.live(w.proxies[id])
+		other := w.proxies[id]
+		return max(other.lastSync, w.started) + silent, !w.live(other)
 	}})
 	w.state = bucket.Append(nil)
 	if again, err := Decode(w.kind, w.state); err != nil || !bytes.Equal(again.Append(nil), w.state) {
