@@ -36,6 +36,7 @@ type guestContext struct {
 	stream           *stream // nil for a root context
 	hop              *hop
 	failureReplySent bool
+	replying         bool // it has answered in this callback
 
 	configuring bool // the plugin configuration can be read
 	calls       map[uint32]*httpCall

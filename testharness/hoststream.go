@@ -70,8 +70,12 @@ func hostSendLocalResponse(v *vm, p params) status {
 		code: int(p.u32(0)), details: strings.Join(strings.Fields(details), "_"), body: body,
 		headers: unmarshalPairs(pairs), grpcStatus: int32(p.u32(7)),
 	}
-	if !v.stopIteration { // only the first in a callback counts
-		v.later(v.effective(), func(s *stream) { s.sendLocalReply(nil, reply) })
+	if c := v.effective(); !c.replying { // of a stream only the first in a callback counts
+		c.replying = true
+		v.later(c, func(s *stream) {
+			c.replying = false
+			s.sendLocalReply(nil, reply)
+		})
 	}
 	v.stopIteration = true
 	return statusOK

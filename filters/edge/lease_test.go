@@ -1,0 +1,249 @@
+package edge_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/filters/wire"
+	"github.com/partnergate/partnergate/testharness"
+)
+
+// limited is the estate with limits in its plan.
+func limited(version uint64, limits ...policy.SourceLimit) *policy.Source {
+	source := estate(version)
+	source.Plans[0].Limits = limits
+	return source
+}
+
+var quotaOf100 = policy.SourceLimit{Name: "daily", Kind: policy.QuotaPerDay, Requests: 100}
+
+// flood begins n requests at once, spread over the workers.
+func flood(t *testing.T, p *testharness.Proxy, n int) []*testharness.Exchange {
+	t.Helper()
+	exchanges := make([]*testharness.Exchange, n)
+	for i := range exchanges {
+		var err error
+		if exchanges[i], err = p.Begin(good()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return exchanges
+}
+
+// answers waits for all, and counts them by code.
+func answers(t *testing.T, exchanges []*testharness.Exchange) map[string]int {
+	t.Helper()
+	got := map[string]int{}
+	for _, e := range exchanges {
+		response, err := e.Wait(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := read(t, response)
+		if response.StatusCode == http.StatusOK {
+			got["admitted"]++
+		} else {
+			got[a.code()]++
+		}
+	}
+	return got
+}
+
+func (m *managerStub) called(path string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls[path]
+}
+
+// TestWaitsAreCoalesced has many requests wait for one lease: it is asked for
+// a few times, not once for each of them, and then not at all.
+func TestWaitsAreCoalesced(t *testing.T) {
+	for way, filters := range ways(configuration) {
+		t.Run(way, func(t *testing.T) {
+			stub := newStub(limited(1, quotaOf100))
+			stub.grants = plenty
+			p := start(t, proxyWith(4, stub, filters...))
+			ready(t, p, 1)
+			before := stub.called(wire.SyncPath)
+			if got := answers(t, flood(t, p, 100)); got["admitted"] != 100 {
+				t.Errorf("%v", got)
+			}
+			if calls := stub.called(wire.SyncPath) - before; calls > 5 {
+				t.Errorf("%d calls for one lease", calls)
+			}
+			p.Advance(time.Second)
+			before = stub.called(wire.SyncPath)
+			if got := answers(t, flood(t, p, 200)); got["admitted"] != 200 {
+				t.Errorf("%v", got)
+			}
+			if calls := stub.called(wire.SyncPath) - before; calls != 0 {
+				t.Errorf("%d calls while a lease is held", calls)
+			}
+		})
+	}
+}
+
+// TestNoLeaseComes refuses requests that got none in time, and only then.
+func TestNoLeaseComes(t *testing.T) {
+	for way, filters := range ways(configuration) {
+		t.Run(way, func(t *testing.T) {
+			stub := newStub(limited(1, quotaOf100))
+			p := start(t, proxyWith(2, stub, filters...))
+			ready(t, p, 1)
+			exchanges := flood(t, p, 10)
+			p.Advance(150 * time.Millisecond)
+			for _, e := range exchanges {
+				select {
+				case <-e.Done():
+					t.Fatal("a request was answered before its time")
+				default:
+				}
+			}
+			p.Advance(100 * time.Millisecond)
+			if got := answers(t, exchanges); got["limit_unavailable"] != 10 {
+				t.Errorf("%v", got)
+			}
+			wantUsage(t, p, stub, map[string]uint64{"acme limit_unavailable": 10})
+		})
+	}
+}
+
+// TestManagerAway spends what is leased and then refuses at once, without
+// waiting for a manager that does not answer. What was counted meanwhile is
+// told later.
+func TestManagerAway(t *testing.T) {
+	var away atomic.Bool
+	stub := newStub(limited(1, quotaOf100, policy.SourceLimit{Name: "burst", Kind: policy.RatePerSecond, Requests: 50, Burst: 1000}))
+	stub.grants = func(m *wire.Sync) []wire.Grant {
+		grants := plenty(m)
+		for i := range grants {
+			if grants[i].Tokens > 0 {
+				grants[i].Tokens = 30
+			}
+		}
+		return grants
+	}
+	stub.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if away.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		return away.Load()
+	})
+	p := start(t, proxyWith(2, stub, combined(configuration)...))
+	ready(t, p, 1)
+	if got := answers(t, flood(t, p, 10)); got["admitted"] != 10 {
+		t.Fatal(got)
+	}
+	p.Advance(2 * time.Second)
+	away.Store(true)
+	p.Advance(10 * time.Second)
+	if got := answers(t, flood(t, p, 30)); got["admitted"] != 20 || got["limit_unavailable"] != 10 {
+		t.Errorf("%v; want the 20 that are left of the lease, and the others refused at once", got)
+	}
+	p.Advance(time.Minute)
+	if got := answers(t, flood(t, p, 5)); got["limit_unavailable"] != 5 {
+		t.Errorf("%v", got)
+	}
+	away.Store(false)
+	p.Advance(3 * time.Second)
+	if got := answers(t, flood(t, p, 5)); got["admitted"] != 5 {
+		t.Errorf("%v after the manager came back", got)
+	}
+	wantUsage(t, p, stub, map[string]uint64{"acme admitted": 35, "acme limit_unavailable": 15})
+}
+
+// TestClientsGoAwayWhileTheyWait forgets them; the lease that comes later is
+// not spent by them.
+func TestClientsGoAwayWhileTheyWait(t *testing.T) {
+	stub := newStub(limited(1, quotaOf100))
+	p := start(t, proxyWith(1, stub, combined(configuration)...))
+	ready(t, p, 1)
+	goAway := client(t, p, good())
+	p.Advance(50 * time.Millisecond)
+	goAway()
+	stub.mu.Lock()
+	stub.grants = plenty
+	stub.mu.Unlock()
+	p.Advance(500 * time.Millisecond)
+	if got := answers(t, flood(t, p, 1)); got["admitted"] != 1 {
+		t.Errorf("%v", got)
+	}
+	wantUsage(t, p, stub, map[string]uint64{"acme admitted": 1})
+}
+
+// client sends a request on worker 0, as a client that can go away: then the
+// stream is reset, and goAway returns when that is over.
+func client(t *testing.T, p *testharness.Proxy, r *http.Request) (goAway func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	arrived := waits(p)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := p.DoOn(0, r.WithContext(ctx))
+		ended <- err
+	}()
+	await(t, p, func() bool { return waits(p) > arrived })
+	return func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("a client that went away got %v", err)
+		}
+		p.Settle()
+	}
+}
+
+// waits is how many requests had to wait for a lease.
+func waits(p *testharness.Proxy) uint64 {
+	n, _ := p.Metric("partnergate_lease_waits")
+	return n
+}
+
+// TestLowQuotaIsAskedForInTime asks for the next lease before the one that is
+// held has ended.
+func TestLowQuotaIsAskedForInTime(t *testing.T) {
+	stub := newStub(limited(1, policy.SourceLimit{Name: "daily", Kind: policy.QuotaPerDay, Requests: 10_000}))
+	stub.grants = func(m *wire.Sync) []wire.Grant {
+		grants := plenty(m)
+		for i := range grants {
+			grants[i].Tokens = 40
+		}
+		return grants
+	}
+	p := start(t, proxyWith(2, stub, combined(configuration)...))
+	ready(t, p, 1)
+	answers(t, flood(t, p, 1))
+	before := waits(p)
+	for range 50 {
+		if got := answers(t, flood(t, p, 5)); got["admitted"] != 5 {
+			t.Fatalf("%v", got)
+		}
+		p.Advance(time.Second)
+	}
+	if now := waits(p); now != before {
+		t.Errorf("%d requests had to wait", now-before)
+	}
+}
+
+// TestCapacityRefuses takes from the product's capacity, which all partners share.
+func TestCapacityRefuses(t *testing.T) {
+	source := estate(1)
+	source.Products[0].Capacity = &policy.SourceLimit{Name: "capacity", Kind: policy.RatePerSecond, Requests: 20, Burst: 20}
+	stub := newStub(source)
+	stub.grants = func(m *wire.Sync) (grants []wire.Grant) {
+		for _, g := range plenty(m) {
+			g.Rate, g.Burst, g.Level = policy.RatePerSecond.UnitsPerMillisecond(20), 20*policy.RateUnit, 20*policy.RateUnit
+			grants = append(grants, g)
+		}
+		return grants
+	}
+	p := start(t, proxyWith(2, stub, combined(configuration)...))
+	ready(t, p, 1)
+	if got := answers(t, flood(t, p, 40)); got["admitted"] != 20 || got["capacity_exceeded"] != 20 {
+		t.Errorf("%v; want 20 of each", got)
+	}
+}
