@@ -81,6 +81,7 @@ type SourceCredential struct {
 	ID, Partner, Application string
 	Environment              string
 	ExpiresAt, RevokedAt     int64 // Unix milliseconds; 0 for never
+	Imported                 bool  // the key may have any form
 }
 
 // Built is a compiled policy: what Loader reads. Parts are by their digest.
@@ -102,7 +103,7 @@ func Build(src *Source, held *Snapshot) (*Built, error) {
 	src.encodePlans(&tables[TablePlans])
 	src.encodeProducts(&tables[TableProducts])
 
-	m := &Manifest{Lineage: src.Lineage, Version: src.Version, Time: src.Time, Emptied: src.Emptied}
+	m := &Manifest{Lineage: src.Lineage, Version: src.Version, Time: src.Time, Emptied: src.Emptied, Imported: src.imported()}
 	built := &Built{Parts: make(map[[32]byte]string)}
 	var entries []ManifestEntry
 	for t := range tables {
@@ -122,6 +123,16 @@ func Build(src *Source, held *Snapshot) (*Built, error) {
 	}
 	built.Manifest = string(appendManifest(m, entries))
 	return built, nil
+}
+
+// imported reports whether a credential is a key that was imported.
+func (src *Source) imported() bool {
+	for i := range src.Credentials {
+		if src.Credentials[i].Imported {
+			return true
+		}
+	}
+	return false
 }
 
 // Load makes the snapshot of what was built; held is the one before, or nil.

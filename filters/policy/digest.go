@@ -6,7 +6,7 @@ import "crypto/sha256"
 
 // Digest is SHA-256.
 func Digest(data string) [32]byte {
-	var short [128]byte // an API key fits: hashing one allocates nothing
+	var short [MaxImportedKey]byte // a key fits: hashing one allocates nothing
 	if len(data) <= len(short) {
 		return sha256.Sum256(short[:copy(short[:], data)])
 	}

@@ -8,6 +8,8 @@ const (
 	KeyIDLength       = 12 // characters of KeyIDAlphabet
 	KeySecretLength   = 32 // characters of KeyAlphabet: 190 bits
 	KeyChecksumLength = 6  // characters of KeyAlphabet
+	MinImportedKey    = 8  // bytes of a key of another form, which was imported
+	MaxImportedKey    = 256
 	KeyIDAlphabet     = "abcdefghijklmnopqrstuvwxyz234567"
 	KeyAlphabet       = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )

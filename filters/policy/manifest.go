@@ -44,9 +44,12 @@ type Manifest struct {
 	// Emptied says that the operator took the last product away. An empty
 	// snapshot without it is refused by whoever holds one that is not empty.
 	Emptied bool
-	Bits    [NumTables]uint8 // a table has 1<<Bits shards
-	entries string
-	raw     string
+	// Imported says that some credentials are keys of another form than
+	// ParseKey reads, so that such keys are looked up too.
+	Imported bool
+	Bits     [NumTables]uint8 // a table has 1<<Bits shards
+	entries  string
+	raw      string
 }
 
 // PartID says which part of which table.
@@ -119,7 +122,8 @@ func ParseManifest(raw string) (*Manifest, error) {
 func (m *Manifest) readHead(body string) bool {
 	r := reader{rest: body[5:]}
 	m.Emptied = r.uint8() == 1
-	r.take(2)
+	m.Imported = r.uint8() == 1
+	r.take(1)
 	copy(m.Lineage[:], r.take(16))
 	m.Version = r.uint64()
 	m.Time = r.int64()
@@ -193,6 +197,9 @@ func appendManifest(m *Manifest, entries []ManifestEntry) []byte {
 	b = append(b, SchemaVersion, 0, 0, 0)
 	if m.Emptied {
 		b[5] = 1
+	}
+	if m.Imported {
+		b[6] = 1
 	}
 	b = append(b, m.Lineage[:]...)
 	b = appendUint64(b, m.Version)

@@ -4,6 +4,17 @@ package policy
 // partner, environment, in this order. s is nil where there is no policy yet.
 // The decision's code is Undecided where nothing speaks against the request.
 func (s *Snapshot) Resolve(q *Request) Decision {
+	d := s.resolvePath(q)
+	if d.Code == Undecided {
+		s.resolveCredential(q, &d)
+	}
+	if d.Code == Undecided {
+		s.resolveEnvironment(q, &d)
+	}
+	return d
+}
+
+func (s *Snapshot) resolvePath(q *Request) Decision {
 	d := Decision{Stage: StageResolved}
 	if s != nil {
 		d.PolicyVersion = s.Version()
@@ -11,15 +22,8 @@ func (s *Snapshot) Resolve(q *Request) Decision {
 	var ok bool
 	if q.path, ok = CanonicalPath(q.Path, q.path); !ok {
 		d.refuse(PathNotCanonical)
-		return d
-	}
-	if s == nil {
+	} else if s == nil {
 		d.refuse(PolicyUnavailable)
-		return d
-	}
-	s.resolveCredential(q, &d)
-	if d.Code == Undecided {
-		s.resolveEnvironment(q, &d)
 	}
 	return d
 }
@@ -32,7 +36,7 @@ func (s *Snapshot) resolveCredential(q *Request, d *Decision) {
 		}
 		return
 	}
-	if _, _, ok := ParseKey(q.Key); !ok {
+	if !s.mayBeKey(q.Key) {
 		d.refuse(CredentialUnknown)
 		return
 	}
@@ -50,6 +54,17 @@ func (s *Snapshot) resolveCredential(q *Request, d *Decision) {
 	case !s.partnerActive(c.partner):
 		d.refuse(PartnerSuspended)
 	}
+}
+
+// mayBeKey tells whether a lookup is spent on a key: on a well-formed one, and
+// while the snapshot has imported keys on any other of bounded length. What
+// begins as a key of ours and is none stays unknown in any case.
+func (s *Snapshot) mayBeKey(key string) bool {
+	if _, _, ok := ParseKey(key); ok {
+		return true
+	}
+	return s.manifest.Imported && len(key) >= MinImportedKey && len(key) <= MaxImportedKey &&
+		key[:len(KeyPrefix)] != KeyPrefix
 }
 
 // resolveEnvironment compares the environment of the host with that of the
