@@ -74,7 +74,7 @@ func (c *contacts) beginWatch(id string, now time.Time) (ended <-chan struct{}, 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.get(id)
-	p.seen = now
+	p.hear(now)
 	if p.watch != nil {
 		close(p.watch)
 	}

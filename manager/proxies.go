@@ -42,6 +42,7 @@ type contacts struct {
 type contact struct {
 	busy     chan struct{} // holds one token while a batch of it is decided on
 	seen     time.Time
+	lapsed   bool            // it was silent for too long, and no batch of it has been stored since
 	watch    chan struct{}   // closed to end the watch under way; nil for none
 	nudged   bool            // the next answer to a watch says that it is to sync
 	buckets  map[string]bool // buckets that it is to be asked about though it may not report them
@@ -67,8 +68,29 @@ func (c *contacts) hear(id string, now time.Time) *contact {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.get(id)
-	p.seen = now
+	p.hear(now)
 	return p
+}
+
+// hear notes a call. One that this manager has not heard of before may have
+// been gone, too.
+func (p *contact) hear(now time.Time) {
+	p.lapsed = p.lapsed || now.Sub(p.seen) >= silence
+	p.seen = now
+}
+
+// hasLapsed tells whether the proxy may have been gone since its last batch was stored.
+func (c *contacts) hasLapsed(p *contact) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return p.lapsed
+}
+
+// caughtUp notes that a batch of the proxy was stored.
+func (c *contacts) caughtUp(p *contact) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.lapsed = false
 }
 
 // heard is when the proxy was last heard of here.

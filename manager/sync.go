@@ -109,6 +109,7 @@ func (x *exchange) askAgain() {
 // store decides on the batch, and stores it with its answer in one commit.
 func (x *exchange) store(ctx context.Context) error {
 	s, now := x.service, x.service.now()
+	x.repeated = false
 	if err := x.load(ctx, now); err != nil || x.repeated {
 		return err
 	}
@@ -140,7 +141,7 @@ func (x *exchange) load(ctx context.Context, now time.Time) error {
 		return s.unavailable("Proxy", err)
 	case p.Sequence == x.batch.Sequence:
 		x.repeated, x.proxy = true, p
-		return nil
+		return x.withdraw(ctx, now)
 	case p.Sequence > x.batch.Sequence:
 		x.stale = true
 		return &Error{Code: CodeConflict, Reason: "sequence_stale", Message: "batch " + strconv.FormatUint(x.batch.Sequence, 10) +
@@ -149,6 +150,25 @@ func (x *exchange) load(ctx context.Context, now time.Time) error {
 		s.logger.Warn("batches of a proxy are missing; was the store restored?", "proxy", x.id, "stored", p.Sequence, "received", x.batch.Sequence)
 	}
 	x.proxy = p
+	return nil
+}
+
+// withdraw takes the grants out of the answer to a repeated batch whose proxy
+// was gone since: they have been given on.
+func (x *exchange) withdraw(ctx context.Context, now time.Time) error {
+	s := x.service
+	if s.contacts.hasLapsed(x.contact) && now.Sub(x.proxy.LastSync) >= silence {
+		next := *x.proxy
+		answer := wire.SyncReply{Sequence: next.Sequence}
+		next.Reply, next.LastSync = answer.Append(nil), now
+		if err := s.store.CommitSync(ctx, SyncCommit{Proxy: &next}); errors.Is(err, ErrRevision) {
+			return err
+		} else if err != nil {
+			return s.unavailable("CommitSync", err)
+		}
+		x.proxy = &next
+	}
+	s.contacts.caughtUp(x.contact)
 	return nil
 }
 
@@ -185,6 +205,7 @@ func (x *exchange) commit(ctx context.Context, commit SyncCommit, d *decisions) 
 		return s.unavailable("CommitSync", err)
 	}
 	next.Revision++
+	s.contacts.caughtUp(x.contact)
 	x.proxy, x.starved, x.awaited = &next, d.starved, false
 	s.metrics.granted(d.grants)
 	s.contacts.changed(d.changed)

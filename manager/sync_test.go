@@ -171,6 +171,39 @@ func TestRetryCountsOnceAndGetsTheSameAnswer(t *testing.T) {
 	}
 }
 
+// The answer was lost, and its proxy was silent until others got what it was
+// granted: the retry must not bring that back.
+func TestLateRetryGetsNoGrants(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	leased(t, s)
+	a, b := newProcess(t, s, c, "a"), newProcess(t, s, c, "b")
+	a.take(inFlight)
+	body := a.compose()
+	a.send(body)
+	c.advance(14 * time.Second)
+	if !a.apply(a.send(body)) {
+		t.Fatal("a retry in time has no grants")
+	}
+	a.ledgers = map[string]policy.Ledger{}
+	c.advance(15 * time.Second)
+	b.take(inFlight)
+	b.settle()
+	if n, _ := b.takeAll(inFlight); n != 4 {
+		t.Fatalf("%d in flight at the other, want 4", n)
+	}
+	for range 2 {
+		if a.apply(a.send(body)) {
+			t.Fatal("the late retry has grants")
+		}
+	}
+	a.take(inFlight)
+	a.sync()
+	if n, _ := a.takeAll(inFlight); n != 0 {
+		t.Fatalf("%d more in flight", n)
+	}
+}
+
 func granted(uses []manager.LimitUse, limit string) (n int64) {
 	for _, u := range uses {
 		if u.Limit.Name == limit {

@@ -123,6 +123,9 @@ func (w *world) pass(milliseconds int64) {
 			continue
 		}
 		p.cut = true
+		if p.open != nil {
+			p.open.fresh = false
+		}
 		for ; p.inFlight > 0; p.inFlight-- {
 			p.ledger.Release([]uint64{p.bucket.Key})
 		}
@@ -159,6 +162,9 @@ func (w *world) receive(b *batch) ([]policy.Grant, bool) {
 	p := b.from
 	if b.sequence < p.stored {
 		return nil, false
+	}
+	if b.sequence == p.stored && p.cut {
+		p.reply, p.forget = nil, false // what it was granted has been given on
 	}
 	if b.sequence > p.stored {
 		b.fresh = true
