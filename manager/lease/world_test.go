@@ -163,7 +163,7 @@ func (w *world) receive(b *batch) ([]policy.Grant, bool) {
 	if b.sequence < p.stored {
 		return nil, false
 	}
-	if b.sequence == p.stored && p.cut {
+	if b.sequence == p.stored && !b.fresh {
 		p.reply, p.forget = nil, false // what it was granted has been given on
 	}
 	if b.sequence > p.stored {
