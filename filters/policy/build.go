@@ -93,26 +93,38 @@ type Built struct {
 // Build compiles. Equal sources give equal bytes, and a part changes only when
 // one of its records does. held, which may be nil, is the snapshot before: its
 // division into shards is kept while it fits.
-func Build(src *Source, held *Snapshot) (*Built, error) {
-	var tables [NumTables]recordSet
-	src.encodeHosts(&tables[TableHosts])
-	src.encodeNodes(&tables[TableNodes])
-	src.encodeCredentials(&tables[TableCredentials])
-	src.encodePartners(&tables[TablePartners])
-	src.encodeGrants(&tables[TableGrants])
-	src.encodePlans(&tables[TablePlans])
-	src.encodeProducts(&tables[TableProducts])
+func Build(src *Source, held *Snapshot) (*Built, error) { return new(Builder).Build(src, held) }
 
+// Builder compiles one version of a policy after the other. It remembers what
+// it compiled last, so that a small change costs little; what it returns is
+// what Build returns. It is for one caller at a time.
+type Builder struct {
+	tables [NumTables]tableBuilder
+}
+
+// Build is the function Build. It keeps nothing of src.
+func (b *Builder) Build(src *Source, held *Snapshot) (*Built, error) {
+	built, err := b.build(src, held)
+	if err != nil {
+		*b = Builder{} // half of it is of a policy that never was
+	}
+	return built, err
+}
+
+func (b *Builder) build(src *Source, held *Snapshot) (*Built, error) {
+	if err := b.encode(src); err != nil {
+		return nil, err
+	}
 	m := &Manifest{Lineage: src.Lineage, Version: src.Version, Time: src.Time, Emptied: src.Emptied, Imported: src.imported()}
 	built := &Built{Parts: make(map[[32]byte]string)}
 	var entries []ManifestEntry
-	for t := range tables {
+	for t := range b.tables {
 		hint := -1
 		if held != nil {
 			hint = int(held.manifest.Bits[t])
 		}
-		m.Bits[t] = tables[t].shardBits(hint)
-		of, err := tables[t].parts(Table(t), m.Bits[t], built.Parts)
+		m.Bits[t] = shardBits(b.tables[t].size, hint)
+		of, err := b.tables[t].parts(Table(t), m.Bits[t], built.Parts)
 		if err != nil {
 			return nil, err
 		}
@@ -123,6 +135,27 @@ func Build(src *Source, held *Snapshot) (*Built, error) {
 	}
 	built.Manifest = string(appendManifest(m, entries))
 	return built, nil
+}
+
+// encode fills the tables.
+func (b *Builder) encode(src *Source) error {
+	begun := func(t Table) *tableBuilder {
+		b.tables[t].begin()
+		return &b.tables[t]
+	}
+	src.encodeHosts(begun(TableHosts))
+	src.encodeCredentials(begun(TableCredentials))
+	src.encodePlans(begun(TablePlans))
+	byPartner := src.grantsByPartner()
+	src.encodePartners(begun(TablePartners), byPartner)
+	if err := src.encodeGrants(begun(TableGrants), byPartner); err != nil {
+		return err
+	}
+	products := begun(TableProducts)
+	if src.encodeProducts(products); products.unchanged() {
+		return nil // then so are the nodes, which are made of nothing else
+	}
+	return src.encodeNodes(begun(TableNodes))
 }
 
 // imported reports whether a credential is a key that was imported.
@@ -150,68 +183,113 @@ func (b *Built) Load(held *Snapshot) (*Snapshot, error) {
 	return l.Snapshot()
 }
 
-func (src *Source) encodeHosts(set *recordSet) {
+func (src *Source) encodeHosts(t *tableBuilder) {
 	for _, h := range src.Hosts {
-		set.add(h.Host, appendString(nil, h.Environment))
+		t.add(appendString(t.start(h.Host), h.Environment))
 	}
 }
 
-func (src *Source) encodeCredentials(set *recordSet) {
+func (src *Source) encodeCredentials(t *tableBuilder) {
+	var identity [1 + digestSize]byte
 	for i := range src.Credentials {
 		c := &src.Credentials[i]
-		b := make([]byte, 0, 96)
+		identity[0] = byte(c.Kind)
+		copy(identity[1:], c.Digest[:])
+		b := t.startBytes(identity[:])
 		for _, s := range [...]string{c.ID, c.Partner, c.Application, c.Environment} {
 			b = appendString(b, s)
 		}
-		b = appendUint64(appendUint64(b, uint64(c.ExpiresAt)), uint64(c.RevokedAt))
-		set.add(string(append([]byte{byte(c.Kind)}, c.Digest[:]...)), b)
+		t.add(appendUint64(appendUint64(b, uint64(c.ExpiresAt)), uint64(c.RevokedAt)))
 	}
 }
 
-func (src *Source) encodePartners(set *recordSet) {
-	type held struct{ environment, product string }
-	grants := make(map[string][]held, len(src.Partners))
+// partnerGrants are all grants of one partner, by environment, product and
+// subscription.
+type partnerGrants []*SourceGrant
+
+func (src *Source) grantsByPartner() []partnerGrants {
+	all := make([]*SourceGrant, len(src.Grants))
 	for i := range src.Grants {
-		g := &src.Grants[i]
-		grants[g.Partner] = append(grants[g.Partner], held{g.Environment, g.Product})
+		all[i] = &src.Grants[i]
+	}
+	byPartner := func(a, b *SourceGrant) int { return strings.Compare(a.Partner, b.Partner) }
+	if !slices.IsSortedFunc(all, byPartner) {
+		slices.SortFunc(all, byPartner)
+	}
+	var groups []partnerGrants
+	for from := 0; from < len(all); {
+		to := from + 1
+		for to < len(all) && all[to].Partner == all[from].Partner {
+			to++
+		}
+		slices.SortFunc(all[from:to], (*SourceGrant).compare)
+		groups = append(groups, all[from:to])
+		from = to
+	}
+	return groups
+}
+
+// compare orders the grants of one partner.
+func (g *SourceGrant) compare(other *SourceGrant) int {
+	if order := strings.Compare(g.Environment, other.Environment); order != 0 {
+		return order
+	}
+	if order := strings.Compare(g.Product, other.Product); order != 0 {
+		return order
+	}
+	return strings.Compare(g.Subscription, other.Subscription)
+}
+
+// next cuts off the grants for the first environment and product.
+func (g partnerGrants) next() (same, rest partnerGrants) {
+	n := 1
+	for n < len(g) && g[n].Environment == g[0].Environment && g[n].Product == g[0].Product {
+		n++
+	}
+	return g[:n], g[n:]
+}
+
+func (src *Source) encodePartners(t *tableBuilder, byPartner []partnerGrants) {
+	grants := make(map[string]partnerGrants, len(byPartner))
+	for _, g := range byPartner {
+		grants[g[0].Partner] = g
 	}
 	for _, p := range src.Partners {
-		of := grants[p.Name]
-		slices.SortFunc(of, func(a, b held) int {
-			return strings.Compare(a.environment+"/"+a.product, b.environment+"/"+b.product)
-		})
-		of = slices.Compact(of)
-		b := []byte{0}
+		flags := byte(0)
 		if p.Suspended {
-			b[0] = partnerSuspend
+			flags = partnerSuspend
 		}
-		b = appendUint16(b, uint16(len(of)))
-		for _, h := range of {
-			b = appendString(appendString(b, h.environment), h.product)
+		b := append(t.start(p.Name), flags, 0, 0)
+		count, at := 0, len(b)-2
+		for of := grants[p.Name]; len(of) > 0; count++ {
+			b = appendString(appendString(b, of[0].Environment), of[0].Product)
+			_, of = of.next()
 		}
-		set.add(p.Name, b)
+		b[at], b[at+1] = byte(count), byte(count>>8)
+		t.add(b)
 	}
 }
 
-func (src *Source) encodeGrants(set *recordSet) {
-	byIdentity := make(map[string][]*SourceGrant, len(src.Grants))
-	for i := range src.Grants {
-		g := &src.Grants[i]
-		identity := g.Partner + "/" + g.Environment + "/" + g.Product
-		byIdentity[identity] = append(byIdentity[identity], g)
-	}
-	for identity, grants := range byIdentity {
-		if len(grants) > 255 {
-			set.err = errors.New("policy: " + identity + " has more than 255 subscriptions; end some")
-			return
+func (src *Source) encodeGrants(t *tableBuilder, byPartner []partnerGrants) error {
+	var identity []byte
+	for _, of := range byPartner {
+		for len(of) > 0 {
+			var same partnerGrants
+			same, of = of.next()
+			identity = append(append(identity[:0], same[0].Partner...), '/')
+			identity = append(append(identity, same[0].Environment...), '/')
+			identity = append(identity, same[0].Product...)
+			if len(same) > 255 {
+				return errors.New("policy: " + string(identity) + " has more than 255 subscriptions; end some")
+			}
+			b := append(t.startBytes(identity), byte(len(same)))
+			for _, g := range same {
+				b = g.append(b)
+			}
+			t.add(b)
 		}
-		slices.SortFunc(grants, func(a, b *SourceGrant) int { return strings.Compare(a.Subscription, b.Subscription) })
-		b := []byte{byte(len(grants))}
-		for _, g := range grants {
-			b = g.append(b)
-		}
-		set.add(identity, b)
 	}
+	return nil
 }
 
 func (g *SourceGrant) append(b []byte) []byte {
@@ -232,18 +310,20 @@ func (g *SourceGrant) append(b []byte) []byte {
 	return b
 }
 
-func (src *Source) encodePlans(set *recordSet) {
+func (src *Source) encodePlans(t *tableBuilder) {
 	for _, p := range src.Plans {
-		set.add(p.Name, appendLimits(appendUint32(nil, p.Weight), p.Limits))
+		t.add(appendLimits(appendUint32(t.start(p.Name), p.Weight), p.Limits))
 	}
 }
 
-func (src *Source) encodeProducts(set *recordSet) {
+func (src *Source) encodeProducts(t *tableBuilder) {
 	for i := range src.Products {
 		p := &src.Products[i]
-		b := []byte{0}
+		b := t.start(p.Name)
 		if p.Capacity != nil {
-			b = appendLimit([]byte{1}, p.Capacity)
+			b = appendLimit(append(b, 1), p.Capacity)
+		} else {
+			b = append(b, 0)
 		}
 		b = appendUint16(b, uint16(len(p.Operations)))
 		for _, o := range p.Operations {
@@ -253,7 +333,7 @@ func (src *Source) encodeProducts(set *recordSet) {
 		for _, e := range p.Environments {
 			b = appendStrings(appendString(b, e.Name), e.Hosts)
 		}
-		set.add(p.Name, b)
+		t.add(b)
 	}
 }
 

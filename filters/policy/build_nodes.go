@@ -17,12 +17,13 @@ type holder struct{ product, operation string }
 
 // nodeSet gathers the nodes of all hosts by their key.
 type nodeSet struct {
-	nodes map[uint64]*buildNode
-	roots map[uint64]string
-	err   error
+	nodes   map[uint64]*buildNode
+	inOrder []*buildNode // as they were met
+	roots   map[uint64]string
+	err     error
 }
 
-func (src *Source) encodeNodes(set *recordSet) {
+func (src *Source) encodeNodes(t *tableBuilder) error {
 	n := nodeSet{nodes: make(map[uint64]*buildNode), roots: make(map[uint64]string)}
 	for i := range src.Products {
 		p := &src.Products[i]
@@ -34,13 +35,10 @@ func (src *Source) encodeNodes(set *recordSet) {
 			}
 		}
 	}
-	if n.err != nil {
-		set.err = n.err
-		return
+	for _, node := range n.inOrder {
+		t.add(node.append(t.start(node.identity)))
 	}
-	for _, node := range n.nodes {
-		set.add(node.identity, node.fields())
-	}
+	return n.err
 }
 
 // add walks a template down from its host's root, making nodes as needed.
@@ -90,6 +88,7 @@ func (n *nodeSet) node(parent uint64, kind byte, segment string) (uint64, *build
 	if node == nil {
 		node = &buildNode{identity: identity}
 		n.nodes[key] = node
+		n.inOrder = append(n.inOrder, node)
 	}
 	if node.identity != identity {
 		n.err = errors.New("policy: two path segments have one hash, one of them " + segment + "; rename it")
@@ -97,8 +96,9 @@ func (n *nodeSet) node(parent uint64, kind byte, segment string) (uint64, *build
 	return key, node
 }
 
-func (b *buildNode) fields() []byte {
-	fields := []byte{b.flags, byte(len(b.methods))}
+// append encodes a node's fields.
+func (b *buildNode) append(fields []byte) []byte {
+	fields = append(fields, b.flags, byte(len(b.methods)))
 	methods := make([]string, 0, len(b.methods))
 	for m := range b.methods {
 		methods = append(methods, m)

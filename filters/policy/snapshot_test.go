@@ -223,21 +223,3 @@ func FuzzDecision(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkBuild(b *testing.B) {
-	src := large(100_000)
-	built, err := policy.Build(src, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	held, err := built.Load(nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		src.Version++
-		if _, err := policy.Build(src, held); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
