@@ -18,6 +18,7 @@ type Account struct {
 	PasswordHash string // argon2id, PHC string; empty until a password is set
 	CreatedAt    time.Time
 	LastLoginAt  *time.Time
+	Revision     int64 // for PeopleStore: 0 for one not stored yet
 }
 
 // Membership ties an account to a partner. One account may have several.
@@ -26,6 +27,17 @@ type Membership struct {
 	Email     string
 	Role      Role
 	CreatedAt time.Time
+}
+
+// Invitation lets whoever has its link become a member, once.
+type Invitation struct {
+	Digest    [32]byte // SHA-256 of the link's token
+	Partner   string
+	Email     string
+	Role      Role
+	InvitedBy string
+	CreatedAt time.Time
+	ExpiresAt time.Time
 }
 
 // Session is one login of the portal, stored under the SHA-256 of its token.

@@ -45,21 +45,26 @@ func (s *Service) Authenticate(ctx context.Context, email, password string) (*Lo
 	return s.login(ctx, account)
 }
 
-// updateAccount changes one account, one at a time: a login that hashed for a
-// while must not bring back the password that was changed meanwhile.
-func (s *Service) updateAccount(ctx context.Context, email string, update func(*Account)) (*Account, error) {
-	s.accounts.Lock()
-	defer s.accounts.Unlock()
-	stored, err := s.store.Account(ctx, email)
-	if err != nil {
-		return nil, s.unavailable("Account", err)
+// updateAccount changes one account. It reads again where another has written
+// meanwhile: a login that hashed for a while must not bring back the password
+// that was changed in between.
+func (s *Service) updateAccount(ctx context.Context, email string, update func(*Account), audit ...AuditEntry) (*Account, error) {
+	for range maxTries {
+		stored, err := s.store.Account(ctx, email)
+		if err != nil {
+			return nil, s.unavailable("Account", err)
+		}
+		changed := *stored
+		update(&changed)
+		err = s.store.PutAccount(ctx, &changed, audit...)
+		if err == nil {
+			return &changed, nil
+		}
+		if !errors.Is(err, ErrRevision) {
+			return nil, s.unavailable("PutAccount", err)
+		}
 	}
-	changed := *stored
-	update(&changed)
-	if err := s.store.PutAccount(ctx, &changed); err != nil {
-		return nil, s.unavailable("PutAccount", err)
-	}
-	return &changed, nil
+	return nil, &Error{Code: CodeUnavailable, Message: "others keep changing this account at the same time; try again"}
 }
 
 // Login returns the person of a session with its current memberships;
@@ -213,13 +218,11 @@ func (s *Service) membership(ctx context.Context, partner, email string) (*Membe
 
 // putMember stores a membership, and an account where the person has none.
 func (s *Service) putMember(ctx context.Context, m Membership) error {
-	s.accounts.Lock()
-	defer s.accounts.Unlock()
 	_, err := s.store.Account(ctx, m.Email)
 	if errors.Is(err, ErrMissing) {
 		err = s.store.PutAccount(ctx, &Account{Email: m.Email, CreatedAt: m.CreatedAt})
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrRevision) { // another has just made the same account
 		return s.unavailable("Account", err)
 	}
 	if err := s.store.PutMembership(ctx, m); err != nil {

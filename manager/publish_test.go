@@ -209,11 +209,11 @@ type brokenStore struct {
 
 var errBroken = errors.New("disk on fire at /secret/place")
 
-func (b *brokenStore) CommitPolicy(ctx context.Context, expected int64, changes []manager.Change) (int64, error) {
+func (b *brokenStore) CommitPolicy(ctx context.Context, expected int64, changes []manager.Change, audit ...manager.AuditEntry) (int64, error) {
 	if b.broken.Load() {
 		return 0, errBroken
 	}
-	return b.Store.CommitPolicy(ctx, expected, changes)
+	return b.Store.CommitPolicy(ctx, expected, changes, audit...)
 }
 
 func (b *brokenStore) PolicyRevision(ctx context.Context) (int64, error) {

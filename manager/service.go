@@ -27,6 +27,7 @@ type Service struct {
 	now       func() time.Time
 	logger    *slog.Logger
 	metrics   *Metrics
+	compiler  compiler
 	publisher publisher
 	passwords *passwords
 
@@ -35,8 +36,6 @@ type Service struct {
 
 	contacts *contacts    // with proxies
 	buckets  *bucketLocks // held while leases are decided on
-
-	accounts sync.Mutex // held while an account is read, changed and stored
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc

@@ -20,6 +20,9 @@ var ErrMissing = errors.New("not stored")
 type Store interface {
 	PolicyStore
 	PeopleStore
+	TokenStore
+	AuditStore
+	MarkStore
 	UsageStore
 	LeaseStore
 
@@ -48,23 +51,42 @@ type PolicyStore interface {
 	LoadPolicy(ctx context.Context) (*Policy, error)
 	// PolicyRevision is the current revision; cheap enough to be asked often.
 	PolicyRevision(ctx context.Context) (int64, error)
-	// CommitPolicy writes changes as revision expected+1, or returns
-	// ErrRevision and writes nothing where the current revision is another.
-	CommitPolicy(ctx context.Context, expected int64, changes []Change) (revision int64, err error)
+	// CommitPolicy writes changes as revision expected+1 and appends audit, or
+	// returns ErrRevision and writes nothing where the current revision is another.
+	CommitPolicy(ctx context.Context, expected int64, changes []Change, audit ...AuditEntry) (revision int64, err error)
 }
 
-// PeopleStore keeps members and their sessions. Emails are lower case.
+// PeopleStore keeps members, invitations and sessions. Emails are lower case.
+// What a method appends to the audit log it appends in the same commit.
 type PeopleStore interface {
 	Account(ctx context.Context, email string) (*Account, error) // ErrMissing
-	PutAccount(ctx context.Context, account *Account) error
+	// PutAccount stores the account with its Revision raised by one, or returns
+	// ErrRevision where the stored one has another: 0 is one not stored yet.
+	PutAccount(ctx context.Context, account *Account, audit ...AuditEntry) error
 
 	// Memberships lists those of a partner, of an email, or of both; at least
 	// one of the two is given. Ordered by partner, then email.
 	Memberships(ctx context.Context, partner, email string) ([]Membership, error)
-	PutMembership(ctx context.Context, m Membership) error
-	DeleteMembership(ctx context.Context, partner, email string) error // nil where there was none
+	PutMembership(ctx context.Context, m Membership, audit ...AuditEntry) error
+	DeleteMembership(ctx context.Context, partner, email string, audit ...AuditEntry) error // nil where there was none
 
+	InvitationStore
 	SessionStore
+}
+
+// InvitationStore keeps who may become a member by a link. There is one for a
+// partner and email at most.
+type InvitationStore interface {
+	Invitation(ctx context.Context, digest [32]byte, now time.Time) (*Invitation, error) // ErrMissing, also once expired
+	// Invitations lists a partner's, by email; also expired ones.
+	Invitations(ctx context.Context, partner string) ([]Invitation, error)
+	// PutInvitation replaces the one for the same partner and email.
+	PutInvitation(ctx context.Context, i Invitation, audit ...AuditEntry) error
+	DeleteInvitation(ctx context.Context, partner, email string, audit ...AuditEntry) error // nil where there was none
+	// AcceptInvitation deletes the invitation and stores membership and account,
+	// all or nothing. It returns ErrMissing where the invitation is gone, and
+	// ErrRevision as PutAccount does: of two who accept one, one succeeds.
+	AcceptInvitation(ctx context.Context, digest [32]byte, account *Account, m Membership, audit ...AuditEntry) error
 }
 
 // SessionStore keeps the portal's logins.
@@ -73,6 +95,55 @@ type SessionStore interface {
 	PutSession(ctx context.Context, s *Session) error
 	DeleteSession(ctx context.Context, digest [32]byte) error
 	DeleteExpiredSessions(ctx context.Context, now time.Time) error
+}
+
+// TokenStore keeps the named tokens of the admin API. None is ever deleted, so
+// that a name in the audit log stands for one token for ever.
+type TokenStore interface {
+	// AdminToken finds a token by the SHA-256 of its text; also one that has
+	// expired or was revoked. ErrMissing where there is none.
+	AdminToken(ctx context.Context, digest [32]byte) (*AdminToken, error)
+	// AdminTokens lists all, by name.
+	AdminTokens(ctx context.Context) ([]AdminToken, error)
+	// PutAdminToken stores the token with its Revision raised by one, or returns
+	// ErrRevision where the stored one of that name has another: 0 is one not
+	// stored yet. LastUsedAt is not written.
+	PutAdminToken(ctx context.Context, token *AdminToken, audit ...AuditEntry) error
+	// NoteTokenUse sets LastUsedAt where that is later than what is stored; the Revision stays.
+	NoteTokenUse(ctx context.Context, name string, at time.Time) error
+}
+
+// AuditStore keeps who changed what. Entries are appended, here or in the
+// commit of what they tell of, and never changed or deleted.
+type AuditStore interface {
+	// AddAudit appends entries of what is stored nowhere else, and imports.
+	AddAudit(ctx context.Context, entries []AuditEntry) error
+	// Audit lists the newest first; among equal times, what was appended later
+	// is newer. A Limit below 1 means 100.
+	Audit(ctx context.Context, q AuditQuery) (*AuditPage, error)
+}
+
+// Mark counts once for its ID under its Key, until Until.
+type Mark struct {
+	Key, ID string
+	Until   time.Time
+	Most    int // how many IDs may be marked under Key at once; 0 is no bound
+}
+
+// MarkStore counts what all managers must count together, such as failed logins.
+type MarkStore interface {
+	// TakeMarks stores all marks, each ID with the later of the two ends where it
+	// is marked already. Where one is not marked yet and its Key has Most IDs or
+	// more that are marked after now, it stores none and returns when so many of
+	// these have ended that there is room; the latest where several Keys are full.
+	// Of calls at once, on several managers too, no more are taken than there is
+	// room for.
+	TakeMarks(ctx context.Context, now time.Time, marks []Mark) (free time.Time, err error)
+	// Marks counts the IDs under each key that are marked after now, in the order of keys.
+	Marks(ctx context.Context, now time.Time, keys ...string) ([]int, error)
+	// DeleteMarks deletes marks by Key and ID; one without ID stands for all of its Key.
+	DeleteMarks(ctx context.Context, marks []Mark) error
+	DeleteExpiredMarks(ctx context.Context, now time.Time) error
 }
 
 // UsageStore answers what was called. It is written by CommitSync alone.

@@ -13,8 +13,8 @@ import (
 func (s *Store) Account(ctx context.Context, email string) (*manager.Account, error) {
 	a := &manager.Account{Email: email}
 	err := s.read(ctx, "read an account", func(tx transaction) error {
-		return tx.row(ctx, "SELECT password_hash, created_at, last_login_at FROM account WHERE email = ?", []any{email},
-			&a.PasswordHash, micros{&a.CreatedAt}, optionalMicros{&a.LastLoginAt})
+		return tx.row(ctx, "SELECT password_hash, created_at, last_login_at, revision FROM account WHERE email = ?", []any{email},
+			&a.PasswordHash, micros{&a.CreatedAt}, optionalMicros{&a.LastLoginAt}, &a.Revision)
 	})
 	if err != nil {
 		return nil, err
@@ -23,15 +23,31 @@ func (s *Store) Account(ctx context.Context, email string) (*manager.Account, er
 }
 
 // PutAccount implements manager.PeopleStore.
-func (s *Store) PutAccount(ctx context.Context, a *manager.Account) error {
+func (s *Store) PutAccount(ctx context.Context, a *manager.Account, audit ...manager.AuditEntry) error {
 	return s.write(ctx, "store an account", func(tx transaction) error {
-		_, err := tx.exec(ctx, `
-INSERT INTO account (email, password_hash, created_at, last_login_at) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET password_hash = excluded.password_hash, created_at = excluded.created_at,
-    last_login_at = excluded.last_login_at`,
-			a.Email, a.PasswordHash, a.CreatedAt.UnixMicro(), optional(a.LastLoginAt))
-		return err
+		if err := putAccount(ctx, tx, a); err != nil {
+			return err
+		}
+		return addAudit(ctx, tx, audit)
 	})
+}
+
+func putAccount(ctx context.Context, tx transaction, a *manager.Account) error {
+	query, args := `
+INSERT INTO account (password_hash, created_at, last_login_at, email, revision) VALUES (?, ?, ?, ?, ? + 1)
+ON CONFLICT DO NOTHING`, []any{a.PasswordHash, a.CreatedAt.UnixMicro(), optional(a.LastLoginAt), a.Email, a.Revision}
+	if a.Revision != 0 {
+		query = "UPDATE account SET password_hash = ?, created_at = ?, last_login_at = ?, revision = revision + 1 WHERE email = ? AND revision = ?"
+	}
+	return changed(tx.exec(ctx, query, args...))
+}
+
+// changed turns no changed row into manager.ErrRevision.
+func changed(rows int64, err error) error {
+	if err == nil && rows == 0 {
+		return manager.ErrRevision
+	}
+	return err
 }
 
 // Memberships implements manager.PeopleStore.
@@ -62,21 +78,30 @@ func (s *Store) Memberships(ctx context.Context, partner, email string) ([]manag
 }
 
 // PutMembership implements manager.PeopleStore.
-func (s *Store) PutMembership(ctx context.Context, m manager.Membership) error {
+func (s *Store) PutMembership(ctx context.Context, m manager.Membership, audit ...manager.AuditEntry) error {
 	return s.write(ctx, "store a membership", func(tx transaction) error {
-		_, err := tx.exec(ctx, `
-INSERT INTO membership (partner, email, role, created_at) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET role = excluded.role, created_at = excluded.created_at`,
-			m.Partner, m.Email, m.Role, m.CreatedAt.UnixMicro())
-		return err
+		if err := putMembership(ctx, tx, m); err != nil {
+			return err
+		}
+		return addAudit(ctx, tx, audit)
 	})
 }
 
+func putMembership(ctx context.Context, tx transaction, m manager.Membership) error {
+	_, err := tx.exec(ctx, `
+INSERT INTO membership (partner, email, role, created_at) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET role = excluded.role, created_at = excluded.created_at`,
+		m.Partner, m.Email, m.Role, m.CreatedAt.UnixMicro())
+	return err
+}
+
 // DeleteMembership implements manager.PeopleStore.
-func (s *Store) DeleteMembership(ctx context.Context, partner, email string) error {
+func (s *Store) DeleteMembership(ctx context.Context, partner, email string, audit ...manager.AuditEntry) error {
 	return s.write(ctx, "delete a membership", func(tx transaction) error {
-		_, err := tx.exec(ctx, "DELETE FROM membership WHERE partner = ? AND email = ?", partner, email)
-		return err
+		if _, err := tx.exec(ctx, "DELETE FROM membership WHERE partner = ? AND email = ?", partner, email); err != nil {
+			return err
+		}
+		return addAudit(ctx, tx, audit)
 	})
 }
 

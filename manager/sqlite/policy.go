@@ -47,7 +47,7 @@ func (s *Store) PolicyRevision(ctx context.Context) (revision int64, err error) 
 
 // CommitPolicy implements manager.PolicyStore. Deletions come first, so that
 // what one change frees another may take.
-func (s *Store) CommitPolicy(ctx context.Context, expected int64, changes []manager.Change) (int64, error) {
+func (s *Store) CommitPolicy(ctx context.Context, expected int64, changes []manager.Change, audit ...manager.AuditEntry) (int64, error) {
 	doing := fmt.Sprintf("commit the policy's revision %d", expected+1)
 	err := s.write(ctx, doing, func(tx transaction) error {
 		n, err := tx.exec(ctx, "UPDATE meta SET revision = revision + 1 WHERE revision = ?", expected)
@@ -71,7 +71,7 @@ func (s *Store) CommitPolicy(ctx context.Context, expected int64, changes []mana
 				}
 			}
 		}
-		return nil
+		return addAudit(ctx, tx, audit)
 	})
 	if err != nil {
 		return 0, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 var peopleTests = []contractTest{
 	on("accounts are kept and replaced", testAccounts),
+	on("of two writers of an account one wins", testAccountRevision),
 	on("memberships are listed by partner, email or both", testMemberships),
 	on("memberships are replaced and deleted", testChangeMemberships),
 	on("sessions end at their time", testSessions),
@@ -24,15 +26,48 @@ func testAccounts(t *testing.T, s manager.Store) {
 		_, err := s.Account(ctx, email)
 		wantError(t, err, manager.ErrMissing)
 		full := &manager.Account{Email: email, PasswordHash: "$argon2id$" + email, CreatedAt: clock(0), LastLoginAt: pointer(clock(1))}
-		filled(t, *full)
+		filled(t, *full, "Revision")
 		must(t, s.PutAccount(ctx, full))
+		full.Revision++
 		equal(t, "account", full, got(s.Account(ctx, email))(t))
 	}
 	for _, email := range hostile {
-		invited := &manager.Account{Email: email, CreatedAt: clock(2)}
+		invited := &manager.Account{Email: email, CreatedAt: clock(2), Revision: 1}
 		must(t, s.PutAccount(ctx, invited))
+		invited.Revision++
 		equal(t, "replaced account", invited, got(s.Account(ctx, email))(t))
 	}
+}
+
+func testAccountRevision(t *testing.T, s manager.Store) {
+	ctx := context.Background()
+	account := &manager.Account{Email: "a@x.test", PasswordHash: "one", CreatedAt: clock(0)}
+	must(t, s.PutAccount(ctx, account))
+	for _, revision := range []int64{0, 2, -1} {
+		stale := &manager.Account{Email: "a@x.test", PasswordHash: "lost", CreatedAt: clock(0), Revision: revision}
+		wantError(t, s.PutAccount(ctx, stale, entry("lost")), manager.ErrRevision)
+	}
+	wantError(t, s.PutAccount(ctx, &manager.Account{Email: "b@x.test", Revision: 1}), manager.ErrRevision)
+	wantAudit(t, s)
+
+	won := make([]bool, 8)
+	together(t, len(won), func(worker int) error {
+		err := s.PutAccount(ctx, &manager.Account{Email: "a@x.test", CreatedAt: clock(0), Revision: 1}, entry("won"))
+		won[worker] = err == nil
+		if errors.Is(err, manager.ErrRevision) {
+			return nil
+		}
+		return err
+	})
+	winners := 0
+	for _, w := range won {
+		if w {
+			winners++
+		}
+	}
+	equal(t, "winners", 1, winners)
+	wantAudit(t, s, entry("won"))
+	equal(t, "revision", int64(2), got(s.Account(ctx, "a@x.test"))(t).Revision)
 }
 
 func member(partner, email string, role manager.Role) manager.Membership {

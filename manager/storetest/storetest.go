@@ -15,6 +15,8 @@
 //   - In queries a zero From or To is no bound, and a minute belongs to the
 //     range in which it begins.
 //   - A page of requests without a limit has at most 100 items.
+//   - A page of the audit log without a limit has at most 100 items.
+//   - Two tokens never have the same digest.
 //   - CommitSync takes a nil Proxy where only buckets change.
 package storetest
 
@@ -47,6 +49,10 @@ func Run(t *testing.T, place func(t *testing.T) Open) {
 	}{
 		{"policy", policyTests},
 		{"people", peopleTests},
+		{"invitations", invitationTests},
+		{"tokens", tokenTests},
+		{"audit", auditTests},
+		{"marks", markTests},
 		{"usage", usageTests},
 		{"requests", requestTests},
 		{"leases", leaseTests},
