@@ -85,15 +85,6 @@ spec: {product: payments, environment: sandbox, plan: open, state: suspended}
 func TestOddRequests(t *testing.T) {
 	module(t)
 	b := sharedBackend.get(t)
-	documents, err := manager.ReadDocuments("corpus.yaml", []byte(corpusEstate), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var resources []manager.Resource
-	for _, d := range documents {
-		resources = append(resources, d.Resource)
-	}
-	b.apply(t, resources...)
 	keys, version := corpusKeys(t, b)
 	for _, example := range Examples {
 		t.Run(example, func(t *testing.T) {
@@ -120,9 +111,18 @@ func TestOddRequests(t *testing.T) {
 	}
 }
 
-// corpusKeys makes the keys that the corpus names, and returns the version of the policy that has them.
+// corpusKeys applies the corpus's estate, makes the keys that it names, and returns the version of the policy that has them.
 func corpusKeys(t *testing.T, b *backend) (keys map[string]string, version int64) {
 	t.Helper()
+	documents, err := manager.ReadDocuments("corpus.yaml", []byte(corpusEstate), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var resources []manager.Resource
+	for _, d := range documents {
+		resources = append(resources, d.Resource)
+	}
+	b.apply(t, resources...)
 	keys = map[string]string{}
 	for _, partner := range []string{"acme", "globex", "initech", "hooli"} {
 		keys[partner] = b.key(t, partner, "app", "sandbox").Key
@@ -130,7 +130,7 @@ func corpusKeys(t *testing.T, b *backend) (keys map[string]string, version int64
 	keys["acme-production"] = b.key(t, "acme", "app", "production").Key
 	revoked := b.key(t, "acme", "app", "sandbox")
 	keys["acme-revoked"] = revoked.Key
-	version, err := b.RevokeKey(t.Context(), revoked.ID)
+	version, err = b.RevokeKey(t.Context(), revoked.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
