@@ -35,6 +35,8 @@ type ApplyEntry struct {
 	Partner string `json:"partner,omitempty"`
 	Name    string `json:"name"`
 	Action  Action `json:"action"`
+	// TakenFrom is who managed the resource until files took it over.
+	TakenFrom Owner `json:"taken_from,omitempty"`
 }
 
 // Apply makes resources what the policy holds, all or nothing; their order is
@@ -90,10 +92,15 @@ func planApply(before *state, owner Owner, prepared []Resource, prune bool) *app
 	if prune {
 		plan.prune(before, owner, declared)
 	}
-	slices.SortFunc(plan.entries, func(a, b ApplyEntry) int {
+	plan.sort()
+	return &plan
+}
+
+// sort orders the entries by kind, partner and name.
+func (p *applyPlan) sort() {
+	slices.SortFunc(p.entries, func(a, b ApplyEntry) int {
 		return cmp.Or(cmp.Compare(kindOrder(a.Kind), kindOrder(b.Kind)), cmp.Compare(a.Partner, b.Partner), cmp.Compare(a.Name, b.Name))
 	})
-	return &plan
 }
 
 func (p *applyPlan) write(before *state, r Resource) {
@@ -106,6 +113,9 @@ func (p *applyPlan) write(before *state, r Resource) {
 		return
 	default:
 		p.note(r.Ref(), ActionUpdated)
+		if before := stored.Meta().ManagedBy; before != r.Meta().ManagedBy {
+			p.entries[len(p.entries)-1].TakenFrom = before
+		}
 	}
 	p.changes = append(p.changes, Change{Ref: r.Ref(), After: r})
 }
@@ -117,13 +127,7 @@ func (p *applyPlan) prune(before *state, owner Owner, declared map[Ref]bool) {
 			if declared[ref] || r.Meta().ManagedBy != owner {
 				continue
 			}
-			if first := firstEnvironmentOf(ref); first != nil {
-				p.note(ref, ActionUpdated)
-				p.changes = append(p.changes, first.change())
-				continue
-			}
-			p.note(ref, ActionDeleted)
-			p.changes = append(p.changes, Change{Ref: ref})
+			p.remove(before, ref)
 		}
 	}
 }

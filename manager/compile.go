@@ -10,6 +10,18 @@ import (
 // revokedFor is how long a revoked key is told from one that never was.
 const revokedFor = 30 * 24 * time.Hour
 
+// compiler makes snapshots; a small change after another costs it little.
+type compiler struct {
+	mu      sync.Mutex // dry runs compile beside changes
+	builder policy.Builder
+}
+
+func (c *compiler) build(src *policy.Source, held *policy.Snapshot) (*policy.Built, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.builder.Build(src, held)
+}
+
 // compiled is a policy's snapshot before it is published.
 type compiled struct {
 	policy   *state
@@ -24,7 +36,7 @@ func (s *Service) compile(of *state) (*compiled, error) {
 		held = published.Snapshot
 	}
 	started := time.Now()
-	built, err := policy.Build(of.source(), held)
+	built, err := s.compiler.build(of.source(), held)
 	if err == nil {
 		var snapshot *policy.Snapshot
 		if snapshot, err = built.Load(held); err == nil {
@@ -120,6 +132,7 @@ func (d *partnerDigest) fill(p *partnerState) {
 		d.credentials = append(d.credentials, policy.SourceCredential{
 			Kind: policy.APIKey, Digest: c.Digest, ID: id, Partner: c.Metadata.Partner, Application: c.Application,
 			Environment: c.Environment, ExpiresAt: unixMilli(c.ExpiresAt), RevokedAt: unixMilli(c.RevokedAt),
+			Imported: c.Imported(),
 		})
 	}
 }

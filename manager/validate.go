@@ -205,3 +205,7 @@ func shortened(s string) string {
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
+
+// Normalized is r as the manager stores it: defaults filled in, what the
+// manager writes left out.
+func Normalized(r Resource) Resource { return normalize(r) }
