@@ -90,7 +90,7 @@ and PARTNERGATE_ADMIN_TOKEN.`,
 	add(groupPolicy, c.validate(), c.apply(), c.get(), c.deleteCommand(), c.export())
 	add(groupPartners, c.keys(), c.members())
 	add(groupSee, c.usage(), c.requests(), c.proxies())
-	root.AddCommand(c.version())
+	root.AddCommand(c.version(), c.generate())
 	return root
 }
 
