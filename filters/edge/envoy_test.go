@@ -17,6 +17,7 @@ import (
 
 	envoyexamples "github.com/partnergate/partnergate/envoy-examples"
 	"github.com/partnergate/partnergate/filters/corpus"
+	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/testharness"
 )
 
@@ -163,6 +164,35 @@ func TestContractInEnvoy(t *testing.T) {
 	t.Logf("the slowest of 10 revocations took %v", worst)
 	if worst > 2*time.Second {
 		t.Errorf("a revocation took %v, more than 2 s", worst)
+	}
+	wantToldByEnvoy(t, m)
+}
+
+// wantToldByEnvoy checks what the manager learns of the proxy and its requests.
+func wantToldByEnvoy(t *testing.T, m *realManager) {
+	t.Helper()
+	proxies, err := m.Proxies(t.Context())
+	if err != nil || len(proxies) != 1 || proxies[0].Node != "quickstart" || !proxies[0].Live || proxies[0].PolicyVersion == 0 {
+		t.Errorf("%+v %v", proxies, err)
+	}
+	statuses := map[int]int{}
+	until(t, func() bool {
+		page, err := m.Requests(t.Context(), manager.RequestQuery{
+			Match: manager.UsageKey{Partner: "acme"}, From: time.Now().Add(-time.Hour), To: time.Now().Add(time.Hour), Limit: 200,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(statuses)
+		for _, r := range page.Items {
+			if statuses[r.Status]++; r.Method != "GET" || r.Path != "/v1/pay" || r.RequestID == "" || r.PolicyVersion == 0 || r.Key.Operation != "pay" {
+				t.Fatalf("%+v", r)
+			}
+		}
+		return statuses[200] > 0 && statuses[429] > 0
+	})
+	if len(statuses) != 2 {
+		t.Errorf("the log has statuses %v", statuses)
 	}
 }
 

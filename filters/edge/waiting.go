@@ -35,7 +35,10 @@ type wanted struct {
 // or too many wait. Either way the leader hears of the want.
 func (s *Stream) Wait(snapshot *policy.Snapshot) bool {
 	w := &s.edge.waiting
-	w.want(s.lacking(snapshot, nil), s.now)
+	w.forget(s.now)
+	if s.phase != phaseWaiting || len(w.wanted) == 0 {
+		w.want(s.lacking(snapshot, nil), s.now)
+	}
 	if s.phase == phaseWaiting {
 		return s.now < s.deadline
 	}
@@ -52,7 +55,6 @@ func (s *Stream) Wait(snapshot *policy.Snapshot) bool {
 
 // want tells the leader of buckets, but not of one that it was just told of.
 func (w *waiting) want(wants []policy.Report, now int64) {
-	w.forget(now)
 	fresh := wants[:0]
 	for _, r := range wants {
 		if !w.told(r.ID) {

@@ -18,6 +18,9 @@ type watch struct {
 	of     *policy.Snapshot
 }
 
+// quickAnswer is how soon, in milliseconds, an answer without news is no long poll's.
+const quickAnswer = 1000
+
 // watchDue watches, or goes on fetching.
 func (l *leader) watchDue(now int64) {
 	w := &l.watch
@@ -58,6 +61,9 @@ func (l *leader) watched(body string, now int64) {
 			return
 		}
 		l.confirmed(now)
+		if asked := l.watch.call.since; !reply.SyncNow && now-asked < quickAnswer {
+			l.watch.call.next = now + retryFirst // a manager that is stopping answers at once
+		}
 	} else if err := l.begin(strings.Clone(reply.Manifest), now); err != nil {
 		l.reject(err, now)
 		return
