@@ -21,10 +21,11 @@ func (a *api) apply(c *gin.Context) error {
 	if q.err != nil {
 		return q.err
 	}
-	body, contentType, err := readBody(c, maxPolicy, "application/json", "application/yaml", "application/x-yaml", "text/yaml")
+	body, contentType, done, err := a.readPolicy(c, "application/json", "application/yaml", "application/x-yaml", "text/yaml")
 	if err != nil {
 		return err
 	}
+	defer done()
 	resources, err := readResources(body, contentType)
 	if err != nil {
 		return err

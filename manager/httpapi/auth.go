@@ -3,7 +3,9 @@ package httpapi
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -14,7 +16,11 @@ import (
 // Principal is who calls the API.
 type Principal struct {
 	Name string
+	Role manager.TokenRole
 }
+
+// bootstrap is who has the token that the manager was started with.
+var bootstrap = Principal{Name: "bootstrap", Role: manager.TokenAdmin}
 
 // actor is the principal as one who changes resources on its own behalf.
 func (p Principal) actor() manager.Actor {
@@ -62,8 +68,16 @@ func bearer(r *http.Request) string {
 
 const principalKey = "partnergate.principal"
 
-func (a *api) requireAdmin(c *gin.Context) error {
-	return a.require(c, a.admin, "the admin API needs the header Authorization: Bearer with the manager's admin token (PARTNERGATE_ADMIN_TOKEN)")
+// requireAdmin lets pass whose token has a role with the permission.
+func (a *api) requireAdmin(c *gin.Context, needs permission) error {
+	if err := a.require(c, a.admin, "the admin API needs the header Authorization: Bearer with the manager's admin token (PARTNERGATE_ADMIN_TOKEN) or a named token"); err != nil {
+		return err
+	}
+	if p := principal(c); !slices.Contains(granted[p.Role], needs) {
+		return &manager.Error{Code: manager.CodeForbidden,
+			Message: fmt.Sprintf("the token %s has the role %s, which does not include this (%s)", p.Name, p.Role, needs)}
+	}
+	return nil
 }
 
 func (a *api) requireEdge(c *gin.Context) error {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +21,8 @@ import (
 // Limits of what a caller may send.
 const (
 	maxBody      = 1 << 20  // most bodies
-	maxPolicy    = 6 << 20  // products, which hold an OpenAPI document, and apply
+	maxPolicy    = 6 << 20  // products, which hold an OpenAPI document
+	maxEstate    = 64 << 20 // apply and imports, which hold whole estates
 	maxEdgeBody  = 16 << 20 // batches of proxies
 	maxJSONDepth = 100
 	// maxDrained is how much of a body that is too large is still read, so
@@ -41,10 +43,58 @@ func readBody(c *gin.Context, limit int64, types ...string) (body []byte, conten
 	}
 	if int64(len(body)) > limit {
 		_, _ = io.CopyN(io.Discard, c.Request.Body, maxDrained) // see maxDrained
-		return nil, "", &requestError{http.StatusRequestEntityTooLarge, "too_large",
-			fmt.Sprintf("the body is larger than the %d bytes that are read here; send less at a time", limit)}
+		return nil, "", errTooLarge(limit)
 	}
 	return body, contentType, nil
+}
+
+// readPolicy reads the body of a call that may bring a whole estate, as it is
+// or compressed with gzip, of at most maxEstate bytes both before and after.
+// One such body at a time is spread out and worked on: the others wait, with
+// the bytes that were sent, until done is called.
+func (a *api) readPolicy(c *gin.Context, types ...string) (body []byte, contentType string, done func(), err error) {
+	body, contentType, err = readBody(c, maxEstate, types...)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	select {
+	case a.estate <- struct{}{}:
+		done = func() { <-a.estate }
+	case <-c.Request.Context().Done():
+		return nil, "", nil, errBad("the caller went away")
+	}
+	if body, err = decompress(c.GetHeader("Content-Encoding"), body); err != nil {
+		done()
+		return nil, "", nil, err
+	}
+	return body, contentType, done, nil
+}
+
+func decompress(encoding string, body []byte) ([]byte, error) {
+	switch strings.ToLower(encoding) {
+	case "", "identity":
+		return body, nil
+	case "gzip":
+	default:
+		return nil, &requestError{http.StatusUnsupportedMediaType, "unsupported_media_type",
+			fmt.Sprintf("the Content-Encoding is %q; send gzip, or none", encoding)}
+	}
+	r, err := gzip.NewReader(bytes.NewReader(body))
+	if err == nil {
+		body, err = io.ReadAll(io.LimitReader(r, maxEstate+1))
+	}
+	if err != nil {
+		return nil, errBad("the body is not what gzip writes: %s", plainReadError(err))
+	}
+	if len(body) > maxEstate {
+		return nil, errTooLarge(maxEstate)
+	}
+	return body, nil
+}
+
+func errTooLarge(limit int64) error {
+	return &requestError{http.StatusRequestEntityTooLarge, "too_large",
+		fmt.Sprintf("the body is larger than the %d bytes that are read here; send less at a time", limit)}
 }
 
 func plainReadError(err error) string {

@@ -11,9 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/manager"
 )
 
@@ -37,6 +35,7 @@ type api struct {
 	admin   tokens
 	edge    tokens
 	modules *modules
+	estate  chan struct{} // holds one token while a body of a whole estate is worked on
 }
 
 // New returns the handler of the whole server.
@@ -51,9 +50,10 @@ func New(c Config) http.Handler {
 		service: c.Service,
 		logger:  c.Logger,
 		now:     c.Now,
-		admin:   newTokens(Principal{Name: "admin"}, c.AdminToken),
-		edge:    newTokens(Principal{Name: "edge"}, c.EdgeTokens...),
+		admin:   newTokens(bootstrap, c.AdminToken),
+		edge:    newTokens(Principal{}, c.EdgeTokens...),
 		modules: &modules{dir: c.ModulesDir},
+		estate:  make(chan struct{}, 1),
 	}
 	return observe(c.Logger, split(a.router(c.Registry), c.Portal))
 }
@@ -88,52 +88,10 @@ func (a *api) router(registry *prometheus.Registry) *gin.Engine {
 	r.NoRoute(a.handle(func(c *gin.Context) error { return errNoRoute(c.Request) }))
 	r.NoMethod(a.handle(func(c *gin.Context) error { return errNoMethod(c.Request, c.Writer.Header().Get("Allow")) }))
 
-	r.GET("/healthz", a.healthz)
-	r.GET("/readyz", a.handle(a.readyz))
-	if registry != nil {
-		r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})))
+	for _, route := range a.routes(registry) {
+		a.register(r, route)
 	}
-	r.GET("/wasm/:file", a.handle(a.module))
-	r.HEAD("/wasm/:file", a.handle(a.module))
-	r.GET("/api/v1/openapi.json", a.handle(a.openAPI))
-	a.adminRoutes(r.Group("/api/v1", noStore, a.handle(a.requireAdmin)))
-	a.edgeRoutes(r.Group("", noStore, a.handle(a.requireEdge)))
 	return r
-}
-
-func (a *api) adminRoutes(g *gin.RouterGroup) {
-	for _, k := range topKinds {
-		a.resourceRoutes(g, "/"+k.plural, k.kind)
-	}
-	partner := g.Group("/partners/:partner")
-	for _, k := range partnerKinds {
-		a.resourceRoutes(partner, "/"+k.plural, k.kind)
-	}
-	partner.GET("/catalog", a.handle(a.catalog))
-	partner.GET("/credentials", a.handle(a.listCredentials))
-	partner.GET("/applications/:name/credentials", a.handle(a.listCredentials))
-	partner.POST("/applications/:name/credentials", a.handle(a.createCredential))
-	for _, prefix := range []string{"/credentials", "/partners/:partner/credentials", "/partners/:partner/applications/:name/credentials"} {
-		g.GET(prefix+"/:id", a.handle(a.getCredential))
-		g.DELETE(prefix+"/:id", a.handle(a.revokeCredential))
-		g.POST(prefix+"/:id/rotate", a.handle(a.rotateCredential))
-	}
-	partner.GET("/members", a.handle(a.listMembers))
-	partner.POST("/members", a.handle(a.inviteMember))
-	partner.DELETE("/members/:email", a.handle(a.removeMember))
-	partner.PUT("/members/:email/password", a.handle(a.setPassword))
-
-	g.POST("/apply", a.handle(a.apply))
-	g.GET("/policy", a.handle(a.policy))
-	g.GET("/usage", a.handle(a.usage))
-	g.GET("/requests", a.handle(a.requests))
-	g.GET("/proxies", a.handle(a.proxies))
-}
-
-func (a *api) edgeRoutes(g *gin.RouterGroup) {
-	g.POST(wire.WatchPath, a.handle(a.exchange(a.service.Watch)))
-	g.POST(wire.PartsPath, a.handle(a.exchange(a.service.Parts)))
-	g.POST(wire.SyncPath, a.handle(a.exchange(a.service.Sync)))
 }
 
 // handle makes a Gin handler of an endpoint: an error becomes a problem and ends the chain.
@@ -152,7 +110,10 @@ func noStore(c *gin.Context) {
 	c.Header("X-Content-Type-Options", "nosniff")
 }
 
-func (a *api) healthz(c *gin.Context) { c.String(http.StatusOK, "ok\n") }
+func (a *api) healthz(c *gin.Context) error {
+	c.String(http.StatusOK, "ok\n")
+	return nil
+}
 
 func (a *api) readyz(c *gin.Context) error {
 	if err := a.service.Ready(); err != nil {

@@ -9,35 +9,25 @@ import (
 	"github.com/partnergate/partnergate/manager"
 )
 
-// pluralKind is a kind with its name in paths.
+// pluralKind is a kind with its name in paths, and what reading and replacing one needs.
 type pluralKind struct {
-	plural string
-	kind   manager.Kind
+	plural      string
+	kind        manager.Kind
+	read, write permission
 }
 
 var (
 	topKinds = []pluralKind{
-		{"environments", manager.KindEnvironment},
-		{"products", manager.KindProduct},
-		{"plans", manager.KindPlan},
-		{"partners", manager.KindPartner},
+		{"environments", manager.KindEnvironment, readPolicy, writePolicy},
+		{"products", manager.KindProduct, readPolicy, writePolicy},
+		{"plans", manager.KindPlan, readPolicy, writePolicy},
+		{"partners", manager.KindPartner, readPartners, suspend},
 	}
 	partnerKinds = []pluralKind{
-		{"applications", manager.KindApplication},
-		{"subscriptions", manager.KindSubscription},
+		{"applications", manager.KindApplication, readPartners, writePolicy},
+		{"subscriptions", manager.KindSubscription, readPartners, suspend},
 	}
 )
-
-func (a *api) resourceRoutes(g *gin.RouterGroup, path string, kind manager.Kind) {
-	one := path + "/:name"
-	if kind == manager.KindPartner {
-		one = path + "/:partner" // Gin wants one name for one place
-	}
-	g.GET(path, a.handle(a.list(kind)))
-	g.GET(one, a.handle(a.get(kind)))
-	g.PUT(one, a.handle(a.put(kind)))
-	g.DELETE(one, a.handle(a.remove(kind)))
-}
 
 func refOf(c *gin.Context, kind manager.Kind) manager.Ref {
 	if kind == manager.KindPartner {
