@@ -21,8 +21,9 @@ import (
 // Limits of what a caller may send.
 const (
 	maxBody      = 1 << 20  // most bodies
-	maxPolicy    = 6 << 20  // products, which hold an OpenAPI document
-	maxEstate    = 64 << 20 // apply and imports, which hold whole estates
+	maxPolicy    = 6 << 20  // products, which hold an OpenAPI document, and apply
+	maxPacked    = 16 << 20 // apply and imports of whole estates, with gzip
+	maxEstate    = 64 << 20 // the same, spread out
 	maxEdgeBody  = 16 << 20 // batches of proxies
 	maxJSONDepth = 100
 	// maxDrained is how much of a body that is too large is still read, so
@@ -48,12 +49,16 @@ func readBody(c *gin.Context, limit int64, types ...string) (body []byte, conten
 	return body, contentType, nil
 }
 
-// readPolicy reads the body of a call that may bring a whole estate, as it is
-// or compressed with gzip, of at most maxEstate bytes both before and after.
+// readPolicy reads the body of a call that may bring a whole estate: as it is,
+// of at most maxPolicy bytes, or compressed with gzip, which lets through more.
 // One such body at a time is spread out and worked on: the others wait, with
 // the bytes that were sent, until done is called.
 func (a *api) readPolicy(c *gin.Context, types ...string) (body []byte, contentType string, done func(), err error) {
-	body, contentType, err = readBody(c, maxEstate, types...)
+	limit := int64(maxPolicy)
+	if encoding := c.GetHeader("Content-Encoding"); strings.EqualFold(encoding, "gzip") {
+		limit = maxPacked
+	}
+	body, contentType, err = readBody(c, limit, types...)
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -75,10 +80,14 @@ func decompress(encoding string, body []byte) ([]byte, error) {
 	case "", "identity":
 		return body, nil
 	case "gzip":
+		return unzip(body)
 	default:
 		return nil, &requestError{http.StatusUnsupportedMediaType, "unsupported_media_type",
 			fmt.Sprintf("the Content-Encoding is %q; send gzip, or none", encoding)}
 	}
+}
+
+func unzip(body []byte) ([]byte, error) {
 	r, err := gzip.NewReader(bytes.NewReader(body))
 	if err == nil {
 		body, err = io.ReadAll(io.LimitReader(r, maxEstate+1))

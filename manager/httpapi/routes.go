@@ -77,6 +77,8 @@ func (a *api) edgeRoutes() []route {
 func (a *api) policyRoutes() []route {
 	all := []route{
 		{post, "/apply", writePolicy, a.apply},
+		{post, "/delete", writePolicy, a.deleteAll},
+		{get, "/explain", readPartners, a.explain},
 		{get, "/policy", readPolicy, a.policy},
 		{get, "/proxies", readPolicy, a.proxies},
 		{get, "/partners/:partner/catalog", readPartners, a.catalog},
@@ -109,6 +111,7 @@ func (a *api) credentialRoutes() []route {
 		{get, "/partners/:partner/credentials", readPartners, a.listCredentials},
 		{get, ofApplication, readPartners, a.listCredentials},
 		{post, ofApplication, writeKeys, a.createCredential},
+		{post, "/credentials/import", writeKeys, a.importCredentials},
 	}
 	for _, prefix := range []string{"/credentials", "/partners/:partner/credentials", ofApplication} {
 		all = append(all,
