@@ -29,8 +29,8 @@ func ReadDocuments(file string, data []byte, open func(path string) ([]byte, err
 	p := problems{file: file}
 	var documents []Document
 	switch {
-	case len(data) > maxDocumentBytes:
-		p.addf(0, "", "the file has more than %d MB; split it", maxDocumentBytes>>20)
+	case len(data) > maxFileBytes:
+		p.addf(0, "", "the file has more than %d MB; split it", maxFileBytes>>20)
 	case !utf8.Valid(data):
 		p.add(0, "", "the file is not UTF-8; save it as UTF-8")
 	default:

@@ -260,3 +260,17 @@ func TestMarshalResource(t *testing.T) {
 		t.Error("a credential has a document")
 	}
 }
+
+// A file may be long, one document of it not that long.
+func TestReadDocumentsBoundsEachDocument(t *testing.T) {
+	const plan = "apiVersion: partnergate.dev/v1alpha1\nkind: Plan\nmetadata: {name: %s}\nspec: {}\n---\n"
+	filler := strings.Repeat("# a comment, one of many\n", 180_000) // over 4 MB
+	long := fmt.Sprintf(plan, "one") + filler + "---\n" + filler + "---\n" + fmt.Sprintf(plan, "two")
+	if read, err := manager.ReadDocuments("long.yaml", []byte(long), nil); err != nil || len(read) != 2 {
+		t.Errorf("a long file: %d documents, %v", len(read), err)
+	}
+	_, err := manager.ReadDocuments("long.yaml", []byte(fmt.Sprintf(plan, "one")+filler+filler), nil)
+	if err == nil || !strings.Contains(err.Error(), "long.yaml:5: the document has more than 8 MB") {
+		t.Errorf("a long document: %v", err)
+	}
+}

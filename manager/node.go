@@ -10,9 +10,10 @@ import (
 
 // Bounds of what is read from people, so that no input costs more than its size.
 const (
-	maxDocumentDepth = 100     // nested mappings and lists
-	maxDocumentBytes = 8 << 20 // one file, or one body of the admin API
-	maxProblems      = 1000    // reported at once
+	maxDocumentDepth = 100      // nested mappings and lists
+	maxDocumentBytes = 8 << 20  // one document of a file, or one body of the admin API
+	maxFileBytes     = 64 << 20 // one file of documents
+	maxProblems      = 1000     // reported at once
 )
 
 // nodeKind is what sort of value a node is.

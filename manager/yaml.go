@@ -27,6 +27,10 @@ type yamlDocument struct {
 func readYAML(text string, p *problems) []yamlDocument {
 	var documents []yamlDocument
 	for _, chunk := range splitDocuments(text) {
+		if len(chunk.text) > maxDocumentBytes {
+			p.addf(chunk.line+1, "", "the document has more than %d MB; make it smaller", maxDocumentBytes>>20)
+			continue
+		}
 		tokens := lexer.Tokenize(chunk.text)
 		if line := tooDeep(tokens); line > 0 {
 			p.addf(line+chunk.line, "", "nested deeper than %d; flatten it", maxDocumentDepth)
