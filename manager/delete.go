@@ -55,3 +55,13 @@ func (p *applyPlan) remove(before *state, ref Ref) {
 		p.changes = append(p.changes, Change{Ref: ref})
 	}
 }
+
+// InitialEnvironment is what the environment sandbox or production is without
+// a file, and nil for others.
+func InitialEnvironment(name string) *Environment {
+	first := firstEnvironmentOf(Ref{Kind: KindEnvironment, Name: name})
+	if first == nil {
+		return nil
+	}
+	return first.change().After.(*Environment)
+}

@@ -3,6 +3,7 @@ package client
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,8 +25,11 @@ type Client struct {
 	http  *http.Client
 }
 
-// timeout bounds one call; the longest that a manager takes on purpose is a wait of 25 s.
-const timeout = 60 * time.Second
+// Timeouts of a call; the longest that a manager takes on purpose is a wait of 25 s.
+const (
+	timeout       = 60 * time.Second
+	estateTimeout = 10 * time.Minute // for what brings a whole estate, with its upload
+)
 
 // maxAnswer bounds what is read of one answer.
 const maxAnswer = 64 << 20
@@ -37,7 +41,7 @@ func New(baseURL, token string) (*Client, error) {
 		return nil, fmt.Errorf("the manager's URL %q is not an http or https URL such as http://127.0.0.1:8080; set PARTNERGATE_URL or --url", baseURL)
 	}
 	base := u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/")
-	return &Client{base: base, token: token, http: &http.Client{Timeout: timeout, CheckRedirect: keepToken}}, nil
+	return &Client{base: base, token: token, http: &http.Client{CheckRedirect: keepToken}}, nil
 }
 
 // keepToken refuses redirects: the API sends none, and the token goes nowhere else.
@@ -70,10 +74,19 @@ type call struct {
 	query  url.Values
 	body   any // sent as JSON; nil: no body
 	header http.Header
+
+	estate bool                    // the body is a whole estate: it is compressed, and may take long
+	sent   func(sent, total int64) // told now and then how much of the body is on its way; may be nil
 }
 
 // do sends c and decodes the answer into out, which may be nil.
 func (c *Client) do(ctx context.Context, r call, out any) error {
+	bound := timeout
+	if r.estate {
+		bound = estateTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
 	request, err := c.request(ctx, r)
 	if err != nil {
 		return err
@@ -107,17 +120,19 @@ func (c *Client) request(ctx context.Context, r call) (*http.Request, error) {
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
 	}
-	var body io.Reader
-	if r.body != nil {
-		encoded, err := json.Marshal(r.body)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(encoded)
-	}
-	request, err := http.NewRequestWithContext(ctx, r.method, target, body)
+	body, err := r.encode()
 	if err != nil {
 		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if r.sent != nil {
+		request.Body = &counted{Reader: bytes.NewReader(body), total: int64(len(body)), sent: r.sent}
+	}
+	if r.estate {
+		request.Header.Set("Content-Encoding", "gzip")
 	}
 	for name, values := range r.header {
 		request.Header[name] = values
@@ -129,6 +144,39 @@ func (c *Client) request(ctx context.Context, r call) (*http.Request, error) {
 	request.Header.Set("Authorization", "Bearer "+c.token)
 	return request, nil
 }
+
+// encode is the body as it is sent; nil where there is none.
+func (r *call) encode() ([]byte, error) {
+	if r.body == nil {
+		return nil, nil
+	}
+	encoded, err := json.Marshal(r.body)
+	if err != nil || !r.estate {
+		return encoded, err
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err = w.Write(encoded)
+	return packed.Bytes(), errors.Join(err, w.Close())
+}
+
+// counted is a body that tells how much of it has been read.
+type counted struct {
+	io.Reader
+	read, total int64
+	sent        func(sent, total int64)
+}
+
+// Read implements io.Reader.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.read += int64(n)
+	c.sent(c.read, c.total)
+	return n, err
+}
+
+// Close implements io.Closer.
+func (c *counted) Close() error { return nil }
 
 // unreachable says what to do where there is no answer. The URL in err is left
 // out: it may be long, and the base says enough.

@@ -62,6 +62,24 @@ func (c *Client) RevokeKey(ctx context.Context, id string) (policyVersion int64,
 	return answer.PolicyVersion, err
 }
 
+// ImportedKey is a key that was made elsewhere.
+type ImportedKey struct {
+	ID          string     `json:"id,omitempty"`
+	Partner     string     `json:"partner"`
+	Application string     `json:"application"`
+	Environment string     `json:"environment"`
+	SHA256      string     `json:"sha256"`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+}
+
+// ImportKeys takes keys over, all or nothing.
+func (c *Client) ImportKeys(ctx context.Context, keys []ImportedKey, dryRun bool) (*manager.ImportResult, error) {
+	body := map[string]any{"credentials": keys}
+	query := url.Values{"dry_run": {strconv.FormatBool(dryRun)}}
+	result := &manager.ImportResult{}
+	return result, c.do(ctx, call{method: http.MethodPost, path: []string{"credentials", "import"}, query: query, body: body, estate: true}, result)
+}
+
 // Proxy is one proxy process.
 type Proxy struct {
 	ID               string    `json:"id"`
@@ -70,6 +88,13 @@ type Proxy struct {
 	PolicyAgeSeconds float64   `json:"policy_age_seconds"`
 	LastSync         time.Time `json:"last_sync"`
 	Live             bool      `json:"live"`
+}
+
+// PolicyVersion is the newest policy version.
+func (c *Client) PolicyVersion(ctx context.Context) (int64, error) {
+	var answer version
+	err := c.do(ctx, call{method: http.MethodGet, path: []string{"policy"}}, &answer)
+	return answer.PolicyVersion, err
 }
 
 // Acknowledged waits up to wait (at most 25 s, in whole seconds) until all live

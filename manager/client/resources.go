@@ -89,12 +89,36 @@ func (c *Client) Delete(ctx context.Context, ref manager.Ref) (policyVersion int
 	return answer.PolicyVersion, err
 }
 
+// DeleteAll deletes resources, all or nothing.
+func (c *Client) DeleteAll(ctx context.Context, refs []manager.Ref, dryRun bool) (*manager.ApplyResult, error) {
+	type named struct {
+		Kind    manager.Kind `json:"kind"`
+		Partner string       `json:"partner,omitempty"`
+		Name    string       `json:"name"`
+	}
+	var body struct {
+		Resources []named `json:"resources"`
+	}
+	for _, ref := range refs {
+		body.Resources = append(body.Resources, named(ref))
+	}
+	query := url.Values{"dry_run": {strconv.FormatBool(dryRun)}}
+	result := &manager.ApplyResult{}
+	return result, c.do(ctx, call{method: http.MethodPost, path: []string{"delete"}, query: query, body: body}, result)
+}
+
 type version struct {
 	PolicyVersion int64 `json:"policy_version"`
 }
 
 // Apply makes resources the policy, all or nothing.
 func (c *Client) Apply(ctx context.Context, resources []manager.Resource, o manager.ApplyOptions) (*manager.ApplyResult, error) {
+	return c.ApplyWithProgress(ctx, resources, o, nil)
+}
+
+// ApplyWithProgress is Apply. sent, which may be nil, is told how many bytes
+// are on their way; the manager begins after the last.
+func (c *Client) ApplyWithProgress(ctx context.Context, resources []manager.Resource, o manager.ApplyOptions, sent func(sent, total int64)) (*manager.ApplyResult, error) {
 	var body struct {
 		Resources []json.RawMessage `json:"resources"`
 	}
@@ -107,5 +131,5 @@ func (c *Client) Apply(ctx context.Context, resources []manager.Resource, o mana
 	}
 	query := url.Values{"prune": {strconv.FormatBool(o.Prune)}, "dry_run": {strconv.FormatBool(o.DryRun)}}
 	result := &manager.ApplyResult{}
-	return result, c.do(ctx, call{method: http.MethodPost, path: []string{"apply"}, query: query, body: body}, result)
+	return result, c.do(ctx, call{method: http.MethodPost, path: []string{"apply"}, query: query, body: body, estate: true, sent: sent}, result)
 }
