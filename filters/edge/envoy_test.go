@@ -165,6 +165,9 @@ func TestContractInEnvoy(t *testing.T) {
 	if worst > 2*time.Second {
 		t.Errorf("a revocation took %v, more than 2 s", worst)
 	}
+	if code := send(t, e.Address(), m.request("acme")).code(); code != "limit_exceeded" { // in a second whose log has room
+		t.Errorf("the contract is spent, but the code is %q", code)
+	}
 	wantToldByEnvoy(t, m)
 }
 

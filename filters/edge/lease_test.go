@@ -247,3 +247,24 @@ func TestCapacityRefuses(t *testing.T) {
 		t.Errorf("%v; want 20 of each", got)
 	}
 }
+
+// plenty grants whatever is wanted.
+func plenty(m *wire.Sync) (grants []wire.Grant) {
+	for _, r := range m.Reports {
+		if !r.Wanted {
+			continue
+		}
+		id, _ := policy.ParseBucketID(r.ID)
+		g := wire.Grant{ID: r.ID, Epoch: r.Epoch + 1}
+		switch {
+		case id.Kind.Rate():
+			g.Rate, g.Burst, g.Level = policy.RateUnit, 1_000_000*policy.RateUnit, 1_000_000*policy.RateUnit
+		case id.Kind.Quota():
+			g.Tokens, g.WindowEnd = 1<<30, 1<<50
+		default:
+			g.Slots = 10
+		}
+		grants = append(grants, g)
+	}
+	return grants
+}

@@ -136,7 +136,7 @@ func start(t *testing.T, c testharness.ProxyConfig) *testharness.Proxy {
 func ready(t *testing.T, p *testharness.Proxy, version uint64) {
 	t.Helper()
 	p.Advance(200 * time.Millisecond)
-	await(t, p, func() bool {
+	eventually(t, p, func() bool {
 		v, ok := p.Metric("partnergate_policy_version")
 		return ok && v >= version
 	})
@@ -153,6 +153,22 @@ func await(t *testing.T, p *testharness.Proxy, condition func() bool) {
 		}
 		t.Fatal(err)
 	}
+}
+
+// eventually lets the proxy's time pass until a condition holds, with pauses in
+// real time for answers to watches, which no virtual clock waits for.
+func eventually(t *testing.T, p *testharness.Proxy, condition func() bool) {
+	t.Helper()
+	for range 200 {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		err := p.Await(ctx, condition)
+		cancel()
+		if err == nil {
+			return
+		}
+		p.Advance(250 * time.Millisecond)
+	}
+	t.Fatal("it did not happen in 50 s of the proxy's time")
 }
 
 // request is one of a partner; headers follow as names and values.

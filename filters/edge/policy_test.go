@@ -54,7 +54,7 @@ func TestEveryWorkerSwaps(t *testing.T) {
 			p.Advance(time.Second)
 			changed := p.Clock().Now()
 			stub.publish(revoked(2))
-			await(t, p, func() bool { return version(p) == 2 })
+			eventually(t, p, func() bool { return version(p) == 2 })
 			p.Advance(200 * time.Millisecond)
 			for worker := range 4 {
 				checkOn(t, p, worker, good(), revokedVerdict)
@@ -154,13 +154,12 @@ func TestBadPoliciesChangeNothing(t *testing.T) {
 			ready(t, p, 5)
 			stub.serveOnly(c.manifest, c.parts)
 			metric := "partnergate_policy_rejected;.reason=" + c.reason + ".;"
-			await(t, p, func() bool { n, _ := p.Metric(metric); return n > 0 })
+			eventually(t, p, func() bool { n, _ := p.Metric(metric); return n > 0 })
 			for worker := range 2 {
 				checkOn(t, p, worker, good(), servedVerdict)
 			}
 			stub.publish(revoked(7))
-			p.Advance(2500 * time.Millisecond) // it tries again within 2 s
-			await(t, p, func() bool { return version(p) == 7 })
+			eventually(t, p, func() bool { return version(p) == 7 })
 			p.Advance(200 * time.Millisecond)
 			checkOn(t, p, 0, good(), revokedVerdict)
 			if p.Failures() != 0 || p.Reloads() != 0 {
@@ -243,7 +242,7 @@ func TestWrongAnswersChangeNothing(t *testing.T) {
 			ready(t, p, 1)
 			stub.intercept(answer)
 			stub.publish(revoked(2)) // ends the watch under way, which the intercept does not touch
-			await(t, p, func() bool { n, _ := p.Metric("partnergate_watch_failures"); return n > 0 || version(p) == 2 })
+			eventually(t, p, func() bool { n, _ := p.Metric("partnergate_watch_failures"); return n > 0 || version(p) == 2 })
 			for range 20 {
 				p.Advance(time.Second)
 				do(t, p, good())
@@ -253,8 +252,7 @@ func TestWrongAnswersChangeNothing(t *testing.T) {
 			}
 			stub.intercept(nil)
 			stub.publish(estate(3))
-			p.Advance(2500 * time.Millisecond)
-			await(t, p, func() bool { return version(p) == 3 })
+			eventually(t, p, func() bool { return version(p) == 3 })
 			p.Advance(5 * time.Second)
 			if used := stub.usage()["acme admitted"] + stub.usage()["acme credential_revoked"]; used != 20 {
 				t.Errorf("%d of 20 requests were counted", used)
@@ -307,7 +305,7 @@ func TestLargePolicyComesInSteps(t *testing.T) {
 	p := start(t, proxyWith(2, stub, combined(configuration)...))
 	ready(t, p, 1)
 	stub.publish(source)
-	await(t, p, func() bool { return version(p) == 2 })
+	eventually(t, p, func() bool { return version(p) == 2 })
 	for range 20 {
 		p.Advance(50 * time.Millisecond)
 		checkOn(t, p, 0, good(), servedVerdict)

@@ -82,8 +82,7 @@ func TestAnotherTakesOver(t *testing.T) {
 		t.Errorf("batch %d was sent again as another: %d", first.Sequence, again.Sequence)
 	}
 	stub.publish(revoked(2))
-	p.Advance(3 * time.Second)
-	await(t, p, func() bool { return version(p) == 2 })
+	eventually(t, p, func() bool { return version(p) == 2 })
 	p.Advance(200 * time.Millisecond)
 	check(t, p, "after the take-over", good(), revokedVerdict)
 }
@@ -110,7 +109,7 @@ func TestTwoManagersInOneVM(t *testing.T) {
 	p := start(t, proxyWith(1, newStub(estate(1)), filter("partnergate", configuration).WithName("one"), filter("partnergate", other).WithName("two")).
 		WithCluster("elsewhere", newStub(revoked(5))))
 	p.Advance(time.Second)
-	await(t, p, func() bool {
+	eventually(t, p, func() bool {
 		p.Advance(100 * time.Millisecond)
 		response := do(t, p, good())
 		return response.code() == "credential_missing"

@@ -74,14 +74,14 @@ func (l *leader) watched(body string, now int64) {
 
 // begin starts to take a new policy in.
 func (l *leader) begin(raw string, now int64) error {
-	m, err := policy.ParseManifest(raw)
-	if err != nil {
-		return err
-	}
 	held := l.edge.replica.snapshot
 	var heldManifest *policy.Manifest
 	if held != nil {
 		heldManifest = held.Manifest()
+	}
+	m, err := policy.ReadManifest(raw, heldManifest)
+	if err != nil {
+		return err
 	}
 	if err := m.Follows(heldManifest, now); err != nil {
 		return err
