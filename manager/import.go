@@ -14,7 +14,9 @@ const maxImport = 100_000
 
 // ImportedKey is a key that was made elsewhere, by its SHA-256.
 type ImportedKey struct {
-	ID          string // a DNS label of 8 to 63 characters; empty: one is drawn
+	// ID is a DNS label of 8 to 63 characters; empty: one is drawn. 12 characters
+	// of policy.KeyIDAlphabet say that the key is one of ours, of another manager.
+	ID          string
 	Partner     string
 	Application string
 	Environment string
@@ -37,8 +39,8 @@ type ImportResult struct {
 	Results       []ImportEntry `json:"results"` // in the order of the keys
 }
 
-// Imported tells whether the key was made elsewhere and may have any form:
-// such keys have ids of another form than those made here.
+// Imported tells whether the key may have any form. Such keys were made
+// elsewhere, and have ids of another form than ours.
 func (r *Credential) Imported() bool { return !isKeyID(r.Metadata.Name) }
 
 func isKeyID(id string) bool {
@@ -171,8 +173,6 @@ func (i *importer) checkIdentity(n int, at string, c *Credential) {
 	switch first, twice := i.ids[id]; {
 	case !isLabel(id) || len(id) < minKeyID:
 		p.addf(0, field(at, "id"), "%q is no id; use %d to %d of a-z, 0-9 and -, with a letter or digit at both ends", shortened(id), minKeyID, policy.MaxName)
-	case isKeyID(id):
-		p.addf(0, field(at, "id"), "%q looks like the id of a key made here; put a word and a hyphen in front of it", id)
 	case twice:
 		p.addf(0, field(at, "id"), "is that of credentials[%d] too; give each its own", first)
 	case i.before.credentials.get(id) != nil:

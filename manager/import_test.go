@@ -88,7 +88,6 @@ func TestImportRefusals(t *testing.T) {
 		{"over", "credentials[1].expires_at", "leave keys out", with(func(k *manager.ImportedKey) { k.ExpiresAt = &past })},
 		{"a bad id", "credentials[1].id", "is no id", with(func(k *manager.ImportedKey) { k.ID = "Bad Id!!" })},
 		{"a short id", "credentials[1].id", "8 to 63", with(func(k *manager.ImportedKey) { k.ID = "short" })},
-		{"an id as ours", "credentials[1].id", "looks like", with(func(k *manager.ImportedKey) { k.ID = "abcdefghijkl" })},
 		{"the same key twice", "credentials[1].sha256", "credentials[0]", with(func(k *manager.ImportedKey) { k.Digest = policy.KeyDigest("good") })},
 		{"another's key", "credentials[1].sha256", made.ID, with(func(k *manager.ImportedKey) {
 			k.Digest, k.Environment = policy.KeyDigest(made.Key), "production"
@@ -145,5 +144,21 @@ func TestApplyTellsWhomItTakesFrom(t *testing.T) {
 	got := apply(t, s, read(t, wallet), manager.ApplyOptions{DryRun: true})
 	if len(got) != 1 || got[0].Action != manager.ActionUpdated || got[0].TakenFrom != manager.OwnerAPI {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A key of ours, of another manager, keeps its id, and does not let keys of other forms be looked up.
+func TestImportOfOurs(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	apply(t, s, estate(t), manager.ApplyOptions{})
+	body := policy.KeyPrefix + "sandbox_abcdefghijkl_" + strings.Repeat("A", policy.KeySecretLength)
+	sum := policy.KeyChecksum(body)
+	key := body + string(sum[:])
+	if _, err := s.ImportCredentials(t.Context(), admin, []manager.ImportedKey{imported(key, "abcdefghijkl")}, false); err != nil {
+		t.Fatal(err)
+	}
+	if code := getPayment(s, c, key); code != policy.Admitted || s.Published().Snapshot.Manifest().Imported {
+		t.Errorf("%v, imported %v", code, s.Published().Snapshot.Manifest().Imported)
 	}
 }
