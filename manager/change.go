@@ -26,18 +26,19 @@ func (s *Service) change(ctx context.Context, actor Actor, decide decision) (*st
 	}
 	defer s.unlock()
 	for range maxTries {
-		after, changes, err := s.draft(decide)
+		before := s.current()
+		after, changes, err := s.draft(actor, decide)
 		if err != nil || len(changes) == 0 {
-			return s.current(), err
+			return before, err
 		}
 		next, err := s.compile(after)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.seedMembers(ctx, s.current(), changes); err != nil {
+		if err := s.seedMembers(ctx, actor, before, changes); err != nil {
 			return nil, err
 		}
-		_, err = s.store.CommitPolicy(ctx, after.revision-1, changes)
+		_, err = s.store.CommitPolicy(ctx, before.revision, changes, s.entries(ctx, actor, before, changes, after.revision)...)
 		if errors.Is(err, ErrRevision) {
 			if err := s.reload(ctx); err != nil {
 				return nil, err
@@ -55,16 +56,17 @@ func (s *Service) change(ctx context.Context, actor Actor, decide decision) (*st
 }
 
 // tryChange is change without storing: it returns the policy that stays.
-func (s *Service) tryChange(_ context.Context, _ Actor, decide decision) (*state, error) {
-	after, changes, err := s.draft(decide)
+func (s *Service) tryChange(_ context.Context, actor Actor, decide decision) (*state, error) {
+	after, changes, err := s.draft(actor, decide)
 	if err == nil && len(changes) > 0 {
 		_, err = s.compile(after)
 	}
 	return s.current(), err
 }
 
-// draft decides on the current policy and checks the result, but stores nothing.
-func (s *Service) draft(decide decision) (after *state, changes []Change, err error) {
+// draft decides on the current policy, checks the result and whether the actor
+// may make it so, but stores nothing.
+func (s *Service) draft(actor Actor, decide decision) (after *state, changes []Change, err error) {
 	before := s.current()
 	changes, err = decide(before)
 	if err != nil || len(changes) == 0 {
@@ -74,6 +76,9 @@ func (s *Service) draft(decide decision) (after *state, changes []Change, err er
 	changes = append(changes, spentCredentials(before, changes, now)...)
 	stamp(changes, before, now)
 	after = before.with(changes, before.revision+1)
+	if err := actor.Grant.permits(before, after, changes); err != nil {
+		return before, nil, err
+	}
 	return after, changes, checkChanges(after, changes, now)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ErrorCode says what sort of error an Error is; httpapi turns it into a status in one place.
@@ -17,15 +18,17 @@ const (
 	CodeStale        ErrorCode = "stale"        // If-Match names an older revision: 412
 	CodeUnauthorized ErrorCode = "unauthorized" // 401
 	CodeForbidden    ErrorCode = "forbidden"    // 403
+	CodeTooMany      ErrorCode = "too_many"     // tried too often: 429
 	CodeUnavailable  ErrorCode = "unavailable"  // the store is away: 503
 )
 
 // Error is an error that a person can act on.
 type Error struct {
-	Code    ErrorCode
-	Reason  string  // a short machine word where one is promised, such as "operation_overlap"; may be empty
-	Message string  // what is wrong, where, and the remedy
-	Fields  []Field // for CodeInvalid: each wrong field
+	Code       ErrorCode
+	Reason     string        // a short machine word where one is promised, such as "operation_overlap"; may be empty
+	Message    string        // what is wrong, where, and the remedy
+	Fields     []Field       // for CodeInvalid: each wrong field
+	RetryAfter time.Duration // for CodeTooMany: when to try again
 }
 
 // Field is one wrong field of an input.

@@ -44,6 +44,7 @@ type Metrics struct {
 	compileTime   prometheus.Histogram
 	publications  prometheus.Counter
 	storeErrors   *prometheus.CounterVec
+	throttled     prometheus.Counter
 	proxies       atomic.Pointer[func() float64]
 }
 
@@ -66,11 +67,12 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		compileTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "partnergate_policy_compile_seconds",
 			Help: "Time that compiling the policy took.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8)}),
 		publications: counter("policy_publications_total", "Snapshots that were published."),
+		throttled:    counter("logins_throttled_total", "Logins that were refused because too many had failed."),
 		storeErrors:  counters("store_errors_total", "Failed calls of the store.", "call"),
 	}
 	live := prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("proxies_live", "Proxies heard from within the last 15 seconds.")), m.live)
 	registry.MustRegister(m.requests, m.usageRows, m.dropped, m.syncs, m.watches, m.partsBytes, m.grants, m.holds, m.conflicts,
-		m.policyVersion, m.compileTime, m.publications, m.storeErrors, live)
+		m.policyVersion, m.compileTime, m.publications, m.throttled, m.storeErrors, live)
 	for _, result := range []string{syncStored, syncRepeated, syncRefused, syncFailed} {
 		m.syncs.WithLabelValues(result)
 	}
@@ -100,6 +102,13 @@ func (m *Metrics) live() float64 {
 func (m *Metrics) countProxies(count func() float64) {
 	if m != nil {
 		m.proxies.Store(&count)
+	}
+}
+
+// loginThrottled counts a login that was refused unseen.
+func (m *Metrics) loginThrottled() {
+	if m != nil {
+		m.throttled.Inc()
 	}
 }
 

@@ -21,10 +21,29 @@ func errLogin() error {
 }
 
 // Authenticate checks a password. Unknown member and wrong password do the
-// same hashing work and get the same CodeUnauthorized.
+// same hashing work and get the same CodeUnauthorized; who has failed too often
+// gets CodeTooMany, whether member or not.
 func (s *Service) Authenticate(ctx context.Context, email, password string) (*Login, error) {
+	account, err := s.checkPassword(ctx, email, password)
+	if err != nil {
+		return nil, err
+	}
+	account, err = s.updateAccount(ctx, account.Email, func(a *Account) { a.LastLoginAt = s.timestamp() })
+	if err != nil {
+		return nil, err
+	}
+	return s.login(ctx, account)
+}
+
+// checkPassword returns the account whose password it is.
+func (s *Service) checkPassword(ctx context.Context, email, password string) (*Account, error) {
+	try := s.newAttempt(ctx, email)
+	if err := try.begin(ctx); err != nil {
+		return nil, err
+	}
 	account, err := s.store.Account(ctx, normalEmail(email))
 	if err != nil && !errors.Is(err, ErrMissing) {
+		try.undo(ctx)
 		return nil, s.unavailable("Account", err)
 	}
 	hash := ""
@@ -33,16 +52,13 @@ func (s *Service) Authenticate(ctx context.Context, email, password string) (*Lo
 	}
 	right, err := s.passwords.check(ctx, password, hash)
 	if err != nil {
+		try.undo(ctx)
 		return nil, err
 	}
 	if !right {
 		return nil, errLogin()
 	}
-	account, err = s.updateAccount(ctx, account.Email, func(a *Account) { a.LastLoginAt = s.timestamp() })
-	if err != nil {
-		return nil, err
-	}
-	return s.login(ctx, account)
+	return account, try.succeed(ctx)
 }
 
 // updateAccount changes one account. It reads again where another has written
@@ -106,27 +122,60 @@ func (s *Service) Members(ctx context.Context, partner string) ([]Membership, er
 	return members, nil
 }
 
-// InviteMember makes email a member of partner with a role, or gives the member that role.
+// InviteMember makes email a member of partner with a role, or gives the member
+// that role. It is for operators: members invite by link, see Invite.
 func (s *Service) InviteMember(ctx context.Context, actor Actor, partner, email string, role Role) error {
 	if err := s.authorize(ctx, actor, partner, RoleAdmin); err != nil {
 		return err
 	}
-	var p problems
 	email = normalEmail(email)
-	checkEmail(email, "email", &p)
-	oneOf(role, "role", &p, RoleAdmin, RoleDeveloper, RoleViewer)
-	if err := p.err("the member is not valid"); err != nil {
+	if err := checkMember(email, role); err != nil {
 		return err
 	}
-	m := Membership{Partner: partner, Email: email, Role: role, CreatedAt: *s.timestamp()}
 	there, err := s.membership(ctx, partner, email)
 	if err != nil {
 		return err
 	}
-	if there != nil {
-		m.CreatedAt = there.CreatedAt
+	m := Membership{Partner: partner, Email: email, Role: role, CreatedAt: *s.timestamp()}
+	if there == nil {
+		if actor.Owner == OwnerPortal {
+			return &Error{Code: CodeForbidden, Message: "members join by a link that they open themselves; invite " + shortened(email)}
+		}
+		return s.putMember(ctx, m, s.memberEntry(ctx, actor, string(ActionCreated), partner, email, "", role))
 	}
-	return s.putMember(ctx, m)
+	if there.Role == role {
+		return nil
+	}
+	if err := s.keepsAdmin(ctx, actor, *there, role); err != nil {
+		return err
+	}
+	m.CreatedAt = there.CreatedAt
+	return s.putMember(ctx, m, s.memberEntry(ctx, actor, string(ActionUpdated), partner, email, there.Role, role))
+}
+
+func checkMember(email string, role Role) error {
+	var p problems
+	checkEmail(email, "email", &p)
+	oneOf(role, "role", &p, RoleAdmin, RoleDeveloper, RoleViewer)
+	return p.err("the member is not valid")
+}
+
+// keepsAdmin refuses people of the portal to take away their partner's last
+// admin: nobody there could undo it.
+func (s *Service) keepsAdmin(ctx context.Context, actor Actor, m Membership, next Role) error {
+	if actor.Owner != OwnerPortal || m.Role != RoleAdmin || next == RoleAdmin {
+		return nil
+	}
+	all, err := s.Members(ctx, m.Partner)
+	if err != nil {
+		return err
+	}
+	for _, other := range all {
+		if other.Role == RoleAdmin && other.Email != m.Email {
+			return nil
+		}
+	}
+	return &Error{Code: CodeConflict, Message: m.Email + " is the only administrator; make somebody else one first"}
 }
 
 // RemoveMember ends a membership; CodeNotFound where there is none. The person
@@ -135,13 +184,26 @@ func (s *Service) RemoveMember(ctx context.Context, actor Actor, partner, email 
 	if err := s.authorize(ctx, actor, partner, RoleAdmin); err != nil {
 		return err
 	}
-	if err := s.memberExists(ctx, partner, normalEmail(email)); err != nil {
+	email = normalEmail(email)
+	m, err := s.membership(ctx, partner, email)
+	if err != nil {
 		return err
 	}
-	if err := s.store.DeleteMembership(ctx, partner, normalEmail(email)); err != nil {
+	if m == nil {
+		return noMember(partner, email)
+	}
+	if err := s.keepsAdmin(ctx, actor, *m, ""); err != nil {
+		return err
+	}
+	e := s.memberEntry(ctx, actor, string(ActionDeleted), partner, email, m.Role, "")
+	if err := s.store.DeleteMembership(ctx, partner, email, e); err != nil {
 		return s.unavailable("DeleteMembership", err)
 	}
 	return nil
+}
+
+func noMember(partner, email string) error {
+	return &Error{Code: CodeNotFound, Message: fmt.Sprintf("%s has no member %s; invite the member first", partner, shortened(email))}
 }
 
 // SetPassword sets the password of a member, 12 to 256 characters. In the
@@ -158,20 +220,47 @@ func (s *Service) SetPassword(ctx context.Context, actor Actor, partner, email, 
 	if err := s.memberExists(ctx, partner, email); err != nil {
 		return err
 	}
-	if n := utf8.RuneCountInString(password); n < minPassword || n > maxPassword {
-		return invalid("password", fmt.Sprintf("must have %d to %d characters", minPassword, maxPassword))
+	return s.storePassword(ctx, actor, partner, email, password)
+}
+
+// ChangePassword sets a member's own password; who does not know the current
+// one is throttled as at the login.
+func (s *Service) ChangePassword(ctx context.Context, actor Actor, partner, current, password string) error {
+	if err := checkPasswordLength(password); err != nil {
+		return err
+	}
+	if _, err := s.checkPassword(ctx, actor.Name, current); err != nil {
+		return err
+	}
+	return s.SetPassword(ctx, actor, partner, actor.Name, password)
+}
+
+func (s *Service) storePassword(ctx context.Context, actor Actor, partner, email, password string) error {
+	if err := checkPasswordLength(password); err != nil {
+		return err
 	}
 	hash, err := s.passwords.hash(ctx, password)
 	if err != nil {
 		return err
 	}
-	_, err = s.updateAccount(ctx, email, func(a *Account) { a.PasswordHash = hash })
+	e := s.memberEntry(ctx, actor, actionPasswordSet, partner, email, "", "")
+	_, err = s.updateAccount(ctx, email, func(a *Account) { a.PasswordHash = hash }, e)
 	return err
+}
+
+func checkPasswordLength(password string) error {
+	if n := utf8.RuneCountInString(password); n < minPassword || n > maxPassword {
+		return invalid("password", fmt.Sprintf("must have %d to %d characters", minPassword, maxPassword))
+	}
+	return nil
 }
 
 // authorize lets operators pass, and people of the portal whose membership of
 // the partner has at least that role. To others the partner does not exist.
 func (s *Service) authorize(ctx context.Context, actor Actor, partner string, least Role) error {
+	if err := actor.Grant.unconfined("keys or members"); err != nil {
+		return err
+	}
 	if err := s.partnerExists(partner); err != nil || actor.Owner != OwnerPortal {
 		return err
 	}
@@ -199,7 +288,7 @@ func (s *Service) partnerExists(partner string) error {
 func (s *Service) memberExists(ctx context.Context, partner, email string) error {
 	m, err := s.membership(ctx, partner, email)
 	if err == nil && m == nil {
-		return &Error{Code: CodeNotFound, Message: fmt.Sprintf("%s has no member %s; invite the member first", partner, shortened(email))}
+		return noMember(partner, email)
 	}
 	return err
 }
@@ -217,7 +306,7 @@ func (s *Service) membership(ctx context.Context, partner, email string) (*Membe
 }
 
 // putMember stores a membership, and an account where the person has none.
-func (s *Service) putMember(ctx context.Context, m Membership) error {
+func (s *Service) putMember(ctx context.Context, m Membership, audit ...AuditEntry) error {
 	_, err := s.store.Account(ctx, m.Email)
 	if errors.Is(err, ErrMissing) {
 		err = s.store.PutAccount(ctx, &Account{Email: m.Email, CreatedAt: m.CreatedAt})
@@ -225,7 +314,7 @@ func (s *Service) putMember(ctx context.Context, m Membership) error {
 	if err != nil && !errors.Is(err, ErrRevision) { // another has just made the same account
 		return s.unavailable("Account", err)
 	}
-	if err := s.store.PutMembership(ctx, m); err != nil {
+	if err := s.store.PutMembership(ctx, m, audit...); err != nil {
 		return s.unavailable("PutMembership", err)
 	}
 	return nil
@@ -235,7 +324,7 @@ func (s *Service) putMember(ctx context.Context, m Membership) error {
 // time. It runs before the change is stored, so that a manager that dies in
 // between invites them again; memberships of a partner that does not exist
 // count for nothing.
-func (s *Service) seedMembers(ctx context.Context, before *state, changes []Change) error {
+func (s *Service) seedMembers(ctx context.Context, actor Actor, before *state, changes []Change) error {
 	for _, c := range changes {
 		partner, ok := c.After.(*Partner)
 		if !ok {
@@ -244,7 +333,7 @@ func (s *Service) seedMembers(ctx context.Context, before *state, changes []Chan
 		var known []MemberSeed
 		if p, exists := before.partner(partner.Metadata.Name); exists {
 			known = p.partner.Spec.Members
-		} else if err := s.deleteMemberships(ctx, partner.Metadata.Name); err != nil {
+		} else if err := s.deleteMemberships(ctx, actor, partner.Metadata.Name); err != nil {
 			return err // those of an earlier partner of that name
 		}
 		for _, seed := range partner.Spec.Members {
@@ -252,7 +341,7 @@ func (s *Service) seedMembers(ctx context.Context, before *state, changes []Chan
 			if slices.ContainsFunc(known, named) {
 				continue
 			}
-			if err := s.seedMember(ctx, partner.Metadata.Name, seed); err != nil {
+			if err := s.seedMember(ctx, actor, partner.Metadata.Name, seed); err != nil {
 				return err
 			}
 		}
@@ -260,22 +349,34 @@ func (s *Service) seedMembers(ctx context.Context, before *state, changes []Chan
 	return nil
 }
 
-func (s *Service) seedMember(ctx context.Context, partner string, seed MemberSeed) error {
+func (s *Service) seedMember(ctx context.Context, actor Actor, partner string, seed MemberSeed) error {
 	there, err := s.membership(ctx, partner, seed.Email)
 	if err != nil || there != nil {
 		return err
 	}
-	return s.putMember(ctx, Membership{Partner: partner, Email: seed.Email, Role: seed.Role, CreatedAt: *s.timestamp()})
+	m := Membership{Partner: partner, Email: seed.Email, Role: seed.Role, CreatedAt: *s.timestamp()}
+	return s.putMember(ctx, m, s.memberEntry(ctx, actor, string(ActionCreated), partner, seed.Email, "", seed.Role))
 }
 
-func (s *Service) deleteMemberships(ctx context.Context, partner string) error {
+// deleteMemberships ends all memberships and invitations of a partner.
+func (s *Service) deleteMemberships(ctx context.Context, actor Actor, partner string) error {
 	members, err := s.store.Memberships(ctx, partner, "")
 	if err != nil {
 		return s.unavailable("Memberships", err)
 	}
 	for _, m := range members {
-		if err := s.store.DeleteMembership(ctx, partner, m.Email); err != nil {
+		e := s.memberEntry(ctx, actor, string(ActionDeleted), partner, m.Email, m.Role, "")
+		if err := s.store.DeleteMembership(ctx, partner, m.Email, e); err != nil {
 			return s.unavailable("DeleteMembership", err)
+		}
+	}
+	invitations, err := s.store.Invitations(ctx, partner)
+	if err != nil {
+		return s.unavailable("Invitations", err)
+	}
+	for _, i := range invitations {
+		if err := s.store.DeleteInvitation(ctx, partner, i.Email, s.invitationEntry(ctx, actor, string(ActionDeleted), i)); err != nil {
+			return s.unavailable("DeleteInvitation", err)
 		}
 	}
 	return nil

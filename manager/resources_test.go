@@ -207,10 +207,22 @@ func TestPortalActors(t *testing.T) {
 			return s.InviteMember(ctx, member("dev@acme.test"), "acme", "dev@acme.test", manager.RoleAdmin)
 		}},
 		{"an admin invites", "", func() error {
+			_, err := s.Invite(ctx, member("ada@acme.test"), "acme", "new@acme.test", manager.RoleViewer)
+			return err
+		}},
+		{"an admin makes nobody a member who has not opened a link", manager.CodeForbidden, func() error {
 			return s.InviteMember(ctx, member("ada@acme.test"), "acme", "new@acme.test", manager.RoleViewer)
 		}},
 		{"an admin does not invite elsewhere", manager.CodeNotFound, func() error {
 			return s.InviteMember(ctx, member("ada@acme.test"), "globex", "ada@acme.test", manager.RoleAdmin)
+		}},
+		{"nor by link", manager.CodeNotFound, func() error {
+			_, err := s.Invite(ctx, member("ada@acme.test"), "globex", "new@acme.test", manager.RoleAdmin)
+			return err
+		}},
+		{"a developer invites nobody", manager.CodeForbidden, func() error {
+			_, err := s.Invite(ctx, member("dev@acme.test"), "acme", "new@acme.test", manager.RoleViewer)
+			return err
 		}},
 		{"an admin sets no other's password", manager.CodeForbidden, func() error {
 			return s.SetPassword(ctx, member("ada@acme.test"), "acme", "dev@acme.test", "correct horse battery")

@@ -37,6 +37,8 @@ type Service struct {
 	contacts *contacts    // with proxies
 	buckets  *bucketLocks // held while leases are decided on
 
+	tokenUses tokenUses
+
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -49,6 +51,9 @@ type Service struct {
 type Actor struct {
 	Name  string
 	Owner Owner
+	Grant *Grant // how far a token's changes go; nil: without bounds
+
+	system bool // the manager itself
 }
 
 // NewService loads the policy, sees that the environments sandbox and
@@ -82,7 +87,7 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.reload(ctx); err != nil {
 		return err
 	}
-	_, err := s.change(ctx, Actor{Name: "start", Owner: OwnerAPI}, bootstrap)
+	_, err := s.change(ctx, Actor{Name: "manager", Owner: OwnerAPI, system: true}, bootstrap)
 	return err
 }
 

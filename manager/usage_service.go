@@ -185,6 +185,9 @@ func (s *Service) dropOld(ctx context.Context) {
 	if err := s.store.DeleteUsageBefore(ctx, now.Add(-usageKept), now.Add(-requestsKept)); err != nil {
 		_ = s.unavailable("DeleteUsageBefore", err) // logged and counted; it is tried again in an hour
 	}
+	if err := s.store.DeleteExpiredMarks(ctx, now); err != nil {
+		_ = s.unavailable("DeleteExpiredMarks", err)
+	}
 	if err := s.store.DeleteProxiesBefore(ctx, now.Add(-proxyRecordsKept)); err != nil {
 		_ = s.unavailable("DeleteProxiesBefore", err)
 	}

@@ -1,0 +1,137 @@
+package manager
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Grant is how far the changes of a token go. Which routes its role may use at
+// all is httpapi's to say; what of the policy they may touch is said here.
+type Grant struct {
+	Role  TokenRole
+	Teams []string // nil: all; else only products of these teams, and subscriptions to them
+}
+
+// Confined tells whether the grant ends at some teams.
+func (g *Grant) Confined() bool { return g != nil && len(g.Teams) > 0 }
+
+// Covers tells whether a product of the team is within the grant.
+func (g *Grant) Covers(team string) bool { return !g.Confined() || slices.Contains(g.Teams, team) }
+
+// permits checks changes that lead from one policy to the next.
+func (g *Grant) permits(before, after *state, changes []Change) error {
+	if g == nil {
+		return nil
+	}
+	for _, c := range changes {
+		if g.Role == TokenSupport && !supportMay(before.get(c.Ref), c.After) {
+			return forbidden("a token of the role support may suspend and resume %s, and revoke keys, but not change anything else", c.Ref)
+		}
+		if g.Confined() && (!g.coversResource(before, before.get(c.Ref)) || !g.coversResource(after, c.After)) {
+			return forbidden("this token may change only products of %s and subscriptions to these, not %s", teamWords(g.Teams), c.Ref)
+		}
+	}
+	return nil
+}
+
+// unconfined refuses a confined grant what concerns no product.
+func (g *Grant) unconfined(what string) error {
+	if g.Confined() {
+		return forbidden("this token may change only products of %s and subscriptions to these, not %s", teamWords(g.Teams), what)
+	}
+	return nil
+}
+
+func forbidden(format string, args ...any) error {
+	return &Error{Code: CodeForbidden, Message: fmt.Sprintf(format, args...)}
+}
+
+func teamWords(teams []string) string {
+	if len(teams) == 1 {
+		return "the team " + teams[0]
+	}
+	return "the teams " + strings.Join(teams, ", ")
+}
+
+// coversResource is true for nil: for what is not there before or after.
+func (g *Grant) coversResource(s *state, r Resource) bool {
+	if r == nil {
+		return true
+	}
+	product := s.products[productOf(r)]
+	return product != nil && g.Covers(product.Spec.Team)
+}
+
+// productOf is the product that a resource is or subscribes to, "" where there is none.
+func productOf(r Resource) string {
+	switch r := r.(type) {
+	case *Product:
+		return r.Metadata.Name
+	case *Subscription:
+		return r.Spec.Product
+	}
+	return ""
+}
+
+// supportMay tells whether a change does no more than suspend, resume or revoke.
+func supportMay(before, after Resource) bool {
+	switch b := before.(type) {
+	case *Partner:
+		a, ok := after.(*Partner)
+		if !ok {
+			return false
+		}
+		same := *a
+		same.Spec.State = b.Spec.State
+		return sameSpec(b, &same)
+	case *Subscription:
+		a, ok := after.(*Subscription)
+		if !ok || !suspendable(b.Spec.State) || !suspendable(a.Spec.State) {
+			return false
+		}
+		same := *a
+		same.Spec.State = b.Spec.State
+		return sameSpec(b, &same)
+	case *Credential:
+		a, ok := after.(*Credential)
+		if !ok || a.RevokedAt == nil {
+			return false
+		}
+		same := *a
+		same.Metadata, same.RevokedAt = b.Metadata, b.RevokedAt
+		return same == *b
+	}
+	return false
+}
+
+func suspendable(s State) bool { return s == StateActive || s == StateSuspended }
+
+// Sees tells whether a resource is within what the grant may read: products of
+// other teams and subscriptions to them are not there for a confined one.
+func (s *Service) Sees(g *Grant, r Resource) bool {
+	product := productOf(r)
+	if !g.Confined() || product == "" {
+		return true
+	}
+	if p, ok := r.(*Product); ok {
+		return g.Covers(p.Spec.Team)
+	}
+	stored := s.current().products[product]
+	return stored != nil && g.Covers(stored.Spec.Team)
+}
+
+// ProductsOf are the names of the products that a confined grant may read; nil means all.
+func (s *Service) ProductsOf(g *Grant) []string {
+	if !g.Confined() {
+		return nil
+	}
+	covered := []string{}
+	products := s.current().products
+	for _, name := range names(products) {
+		if g.Covers(products[name].Spec.Team) {
+			covered = append(covered, name)
+		}
+	}
+	return covered
+}

@@ -1,0 +1,217 @@
+package manager
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// invitationKept is for how long a link can be opened.
+const invitationKept = 72 * time.Hour
+
+// NewInvitation is an invitation on the one occasion on which its token is shown.
+type NewInvitation struct {
+	Token     string
+	Email     string
+	Role      Role
+	ExpiresAt time.Time
+}
+
+// InvitationView is an invitation as whoever has its link sees it.
+type InvitationView struct {
+	Partner     *Partner
+	Email       string
+	Role        Role
+	ExpiresAt   time.Time
+	HasPassword bool // the person has a login already, and accepts with its password
+}
+
+func errInvitation() error {
+	return &Error{Code: CodeNotFound, Message: "This link is not valid any more: it has been used, replaced or taken back, or it is older than 72 hours. Ask an administrator of your company for a new one."}
+}
+
+// Invite makes the link by which email becomes a member; it replaces an earlier
+// one. For a member who never had a password it is the link that sets one.
+func (s *Service) Invite(ctx context.Context, actor Actor, partner, email string, role Role) (*NewInvitation, error) {
+	if err := s.authorize(ctx, actor, partner, RoleAdmin); err != nil {
+		return nil, err
+	}
+	email = normalEmail(email)
+	if err := checkMember(email, role); err != nil {
+		return nil, err
+	}
+	if m, err := s.membership(ctx, partner, email); err != nil {
+		return nil, err
+	} else if m != nil {
+		if role, err = m.Role, s.neverLoggedIn(ctx, email); err != nil {
+			return nil, err
+		}
+	}
+	token := randomText(tokenLength, tokenAlphabet)
+	now := *s.timestamp()
+	i := Invitation{Digest: sha256.Sum256([]byte(token)), Partner: partner, Email: email, Role: role, InvitedBy: actor.Name,
+		CreatedAt: now, ExpiresAt: now.Add(invitationKept)}
+	if err := s.store.PutInvitation(ctx, i, s.invitationEntry(ctx, actor, actionInvited, i)); err != nil {
+		return nil, s.unavailable("PutInvitation", err)
+	}
+	return &NewInvitation{Token: token, Email: email, Role: role, ExpiresAt: i.ExpiresAt}, nil
+}
+
+// neverLoggedIn refuses a link for a member who has a password: whoever made it
+// could take over the login.
+func (s *Service) neverLoggedIn(ctx context.Context, email string) error {
+	account, err := s.store.Account(ctx, email)
+	if err != nil && !errors.Is(err, ErrMissing) {
+		return s.unavailable("Account", err)
+	}
+	if account != nil && account.PasswordHash != "" {
+		return &Error{Code: CodeConflict, Message: email + " is a member already and has a password; the operator can set a new one"}
+	}
+	return nil
+}
+
+func (s *Service) invitationEntry(ctx context.Context, actor Actor, action string, i Invitation) AuditEntry {
+	e := s.entry(ctx, actor, action, Ref{KindInvitation, i.Partner, i.Email})
+	document := auditJSON(map[string]any{"role": i.Role, "expires_at": i.ExpiresAt})
+	if action == actionInvited {
+		e.After = document
+	} else {
+		e.Before = document
+	}
+	return e
+}
+
+// Invitations lists a partner's invitations that can still be accepted, by email.
+func (s *Service) Invitations(ctx context.Context, actor Actor, partner string) ([]Invitation, error) {
+	if err := s.authorize(ctx, actor, partner, RoleAdmin); err != nil {
+		return nil, err
+	}
+	all, err := s.store.Invitations(ctx, partner)
+	if err != nil {
+		return nil, s.unavailable("Invitations", err)
+	}
+	var valid []Invitation
+	for _, i := range all {
+		if s.now().Before(i.ExpiresAt) {
+			valid = append(valid, i)
+		}
+	}
+	return valid, nil
+}
+
+// CancelInvitation takes an invitation back; CodeNotFound where there is none.
+func (s *Service) CancelInvitation(ctx context.Context, actor Actor, partner, email string) error {
+	all, err := s.Invitations(ctx, actor, partner)
+	if err != nil {
+		return err
+	}
+	email = normalEmail(email)
+	for _, i := range all {
+		if i.Email == email {
+			if err := s.store.DeleteInvitation(ctx, partner, email, s.invitationEntry(ctx, actor, string(ActionDeleted), i)); err != nil {
+				return s.unavailable("DeleteInvitation", err)
+			}
+			return nil
+		}
+	}
+	return &Error{Code: CodeNotFound, Message: fmt.Sprintf("%s has not invited %s", partner, shortened(email))}
+}
+
+// InvitationOf is the invitation of a link's token; CodeNotFound where it is not valid.
+func (s *Service) InvitationOf(ctx context.Context, token string) (*InvitationView, error) {
+	i, account, err := s.invited(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	p, exists := s.current().partner(i.Partner)
+	if !exists {
+		return nil, errInvitation()
+	}
+	return &InvitationView{Partner: p.partner, Email: i.Email, Role: i.Role, ExpiresAt: i.ExpiresAt, HasPassword: account.PasswordHash != ""}, nil
+}
+
+// invited returns an invitation and the account that it is for: a new one where there is none.
+func (s *Service) invited(ctx context.Context, token string) (*Invitation, *Account, error) {
+	i, err := s.store.Invitation(ctx, sha256.Sum256([]byte(token)), s.now())
+	if errors.Is(err, ErrMissing) {
+		return nil, nil, errInvitation()
+	}
+	if err != nil {
+		return nil, nil, s.unavailable("Invitation", err)
+	}
+	account, err := s.store.Account(ctx, i.Email)
+	if errors.Is(err, ErrMissing) {
+		return i, &Account{Email: i.Email, CreatedAt: *s.timestamp()}, nil
+	}
+	if err != nil {
+		return nil, nil, s.unavailable("Account", err)
+	}
+	return i, account, nil
+}
+
+// AcceptInvitation makes the invited person a member, once, and returns its
+// login. Password becomes that of a person who has none; it must be the
+// password of one who has, since the link proves only that somebody was
+// invited, not who opens it. For the same reason the link sets no password for
+// somebody who is a member elsewhere.
+func (s *Service) AcceptInvitation(ctx context.Context, token, password string) (*Login, error) {
+	i, account, err := s.invited(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.partnerExists(i.Partner); err != nil {
+		return nil, errInvitation()
+	}
+	changed := *account
+	if account.PasswordHash != "" {
+		if _, err := s.checkPassword(ctx, i.Email, password); err != nil {
+			return nil, err
+		}
+	} else if err := s.firstPassword(ctx, i, &changed, password); err != nil {
+		return nil, err
+	}
+	changed.LastLoginAt = s.timestamp()
+	m, err := s.acceptedMembership(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	e := s.memberEntry(ctx, Actor{Name: i.Email, Owner: OwnerPortal}, actionAccepted, i.Partner, i.Email, "", m.Role)
+	err = s.store.AcceptInvitation(ctx, i.Digest, &changed, *m, e)
+	switch {
+	case errors.Is(err, ErrMissing):
+		return nil, errInvitation()
+	case errors.Is(err, ErrRevision):
+		return nil, &Error{Code: CodeConflict, Message: "Your login has changed in this moment. Open the link again."}
+	case err != nil:
+		return nil, s.unavailable("AcceptInvitation", err)
+	}
+	return s.login(ctx, &changed)
+}
+
+func (s *Service) firstPassword(ctx context.Context, i *Invitation, account *Account, password string) error {
+	elsewhere, err := s.store.Memberships(ctx, "", i.Email)
+	if err != nil {
+		return s.unavailable("Memberships", err)
+	}
+	for _, m := range elsewhere {
+		if m.Partner != i.Partner {
+			return &Error{Code: CodeConflict, Message: "You are a member of another company already, but have no password yet. Ask the operator to set one, then open this link again."}
+		}
+	}
+	if err := checkPasswordLength(password); err != nil {
+		return err
+	}
+	account.PasswordHash, err = s.passwords.hash(ctx, password)
+	return err
+}
+
+// acceptedMembership keeps the role of one who is a member already.
+func (s *Service) acceptedMembership(ctx context.Context, i *Invitation) (*Membership, error) {
+	there, err := s.membership(ctx, i.Partner, i.Email)
+	if err != nil || there != nil {
+		return there, err
+	}
+	return &Membership{Partner: i.Partner, Email: i.Email, Role: i.Role, CreatedAt: *s.timestamp()}, nil
+}
