@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	driver "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -87,7 +86,7 @@ func loadResources(ctx context.Context, tx transaction, policy *manager.Policy) 
 		if err := rows.Scan(&ref.Kind, &ref.Partner, &ref.Name, &document); err != nil {
 			return err
 		}
-		resource, err := decode(ref.Kind, document)
+		resource, err := manager.UnmarshalStored(ref.Kind, document)
 		if err != nil {
 			return fmt.Errorf("read %s %q of partner %q: %w", ref.Kind, ref.Name, ref.Partner, err)
 		}
@@ -98,45 +97,6 @@ func loadResources(ctx context.Context, tx transaction, policy *manager.Policy) 
 		return cmp.Compare(slices.Index(manager.Kinds, a.Ref().Kind), slices.Index(manager.Kinds, b.Ref().Kind))
 	})
 	return err
-}
-
-// decode reads a document as putResource wrote it.
-func decode(kind manager.Kind, document []byte) (manager.Resource, error) {
-	var resource manager.Resource
-	switch kind {
-	case manager.KindEnvironment:
-		resource = new(manager.Environment)
-	case manager.KindProduct:
-		resource = new(manager.Product)
-	case manager.KindPlan:
-		resource = new(manager.Plan)
-	case manager.KindPartner:
-		resource = new(manager.Partner)
-	case manager.KindApplication:
-		resource = new(manager.Application)
-	case manager.KindSubscription:
-		resource = new(manager.Subscription)
-	default:
-		return nil, fmt.Errorf("this version of Partnergate does not know the kind %q", kind)
-	}
-	if err := json.Unmarshal(document, resource); err != nil {
-		return nil, err
-	}
-	toUTC(resource)
-	return resource, nil
-}
-
-// toUTC is for documents that were written with another offset.
-func toUTC(resource manager.Resource) {
-	meta := resource.Meta()
-	meta.CreatedAt, meta.UpdatedAt = meta.CreatedAt.UTC(), meta.UpdatedAt.UTC()
-	if s, ok := resource.(*manager.Subscription); ok {
-		for _, t := range []*time.Time{s.Spec.StartsAt, s.Spec.EndsAt} {
-			if t != nil {
-				*t = t.UTC()
-			}
-		}
-	}
 }
 
 func loadCredentials(ctx context.Context, tx transaction, policy *manager.Policy) error {

@@ -1,0 +1,143 @@
+package mongo
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// auditEntry is one entry of the audit log. Its id grows with time.
+type auditEntry struct {
+	ID            bson.ObjectID     `bson:"_id"`
+	Time          int64             `bson:"time"`
+	Actor         string            `bson:"actor"`
+	ActorKind     manager.ActorKind `bson:"actor_kind"`
+	OnBehalfOf    manager.Owner     `bson:"on_behalf_of"`
+	Address       string            `bson:"address"`
+	RequestID     []byte            `bson:"request_id"` // need not be UTF-8
+	Action        string            `bson:"action"`
+	Kind          manager.Kind      `bson:"kind"`
+	Partner       string            `bson:"partner"`
+	Name          string            `bson:"name"`
+	Product       string            `bson:"product"`
+	Before        []byte            `bson:"before,omitempty"`
+	After         []byte            `bson:"after,omitempty"`
+	PolicyVersion int64             `bson:"policy_version"`
+}
+
+func (e *auditEntry) read() manager.AuditEntry {
+	return manager.AuditEntry{Time: fromMicros(e.Time), Actor: e.Actor, ActorKind: e.ActorKind, OnBehalfOf: e.OnBehalfOf,
+		Address: e.Address, RequestID: string(e.RequestID), Action: e.Action, Kind: e.Kind, Partner: e.Partner, Name: e.Name,
+		Product: e.Product, Before: e.Before, After: e.After, PolicyVersion: e.PolicyVersion}
+}
+
+// AddAudit implements manager.AuditStore.
+func (s *Store) AddAudit(ctx context.Context, entries []manager.AuditEntry) error {
+	return s.atomically(ctx, "append to the audit log", func(ctx context.Context) error { return s.addAudit(ctx, entries) })
+}
+
+func (s *Store) addAudit(ctx context.Context, entries []manager.AuditEntry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	documents := make([]auditEntry, len(entries))
+	for i, e := range entries {
+		documents[i] = auditEntry{ID: bson.NewObjectID(), Time: micros(e.Time), Actor: e.Actor, ActorKind: e.ActorKind,
+			OnBehalfOf: e.OnBehalfOf, Address: e.Address, RequestID: []byte(e.RequestID), Action: e.Action, Kind: e.Kind,
+			Partner: e.Partner, Name: e.Name, Product: e.Product, Before: e.Before, After: e.After, PolicyVersion: e.PolicyVersion}
+	}
+	_, err := s.in(auditCollection).InsertMany(ctx, documents)
+	return err
+}
+
+// audited appends entries after what they tell of, in the same transaction,
+// unless that failed: then the transaction has ended.
+func (s *Store) audited(ctx context.Context, entries []manager.AuditEntry, err error) error {
+	if err != nil {
+		return err
+	}
+	return s.addAudit(ctx, entries)
+}
+
+// Audit implements manager.AuditStore.
+func (s *Store) Audit(ctx context.Context, q manager.AuditQuery) (*manager.AuditPage, error) {
+	if q.Limit < 1 {
+		q.Limit = defaultPage
+	}
+	filter, err := auditFilter(q)
+	if err != nil {
+		return nil, err
+	}
+	var stored []auditEntry
+	err = s.call(ctx, "list the audit log", func(ctx context.Context) (err error) {
+		stored, err = all[auditEntry](ctx, s, auditCollection, filter, newestFirst(q.Limit))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	page := &manager.AuditPage{}
+	if len(stored) > q.Limit { // one more than asked for tells that there is a next page
+		stored = stored[:q.Limit]
+		last := stored[q.Limit-1]
+		page.Next = position{last.Time, last.ID}.cursor()
+	}
+	for i := range stored {
+		page.Items = append(page.Items, stored[i].read())
+	}
+	return page, nil
+}
+
+func auditFilter(q manager.AuditQuery) (bson.D, error) {
+	var f filter
+	f.given("actor", q.Actor)
+	f.given("kind", string(q.Kind))
+	f.given("name", q.Name)
+	if q.Partner != "" {
+		f.add("$or", bson.A{
+			bson.D{{Key: "partner", Value: q.Partner}},
+			bson.D{{Key: "partner", Value: ""}, {Key: "kind", Value: manager.KindPartner}, {Key: "name", Value: q.Partner}},
+		})
+	}
+	if q.Products != nil {
+		f.add("product", bson.D{{Key: "$in", Value: q.Products}})
+	}
+	f.between("time", q.From, q.To)
+	err := f.beyond(q.Cursor)
+	return f.conditions(), err
+}
+
+// newestFirst reads one more than a page has.
+func newestFirst(limit int) *options.FindOptionsBuilder {
+	return options.Find().SetSort(bson.D{{Key: "time", Value: -1}, {Key: "_id", Value: -1}}).SetLimit(int64(limit) + 1)
+}
+
+// position is the place of an entry in a log; what is stored later never moves it.
+type position struct {
+	time int64
+	id   bson.ObjectID
+}
+
+func (p position) cursor() string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(p.time))
+	return base64.RawURLEncoding.EncodeToString(append(b, p.id[:]...))
+}
+
+func parseCursor(cursor string) (p position, err error) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(b) != 8+len(p.id) {
+		return position{}, &manager.Error{
+			Code:    manager.CodeInvalid,
+			Message: "the cursor is not one that this store gave out",
+			Fields:  []manager.Field{{Path: "cursor", Message: "take it unchanged from the page before, or leave it out to begin at the newest"}},
+		}
+	}
+	copy(p.id[:], b[8:])
+	p.time = int64(binary.BigEndian.Uint64(b))
+	return p, nil
+}

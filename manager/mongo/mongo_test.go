@@ -1,0 +1,63 @@
+package mongo_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/mongo"
+	"github.com/partnergate/partnergate/manager/mongo/mongod"
+	"github.com/partnergate/partnergate/manager/storetest"
+)
+
+// single is a replica set of one member, which all tests share.
+var single *mongod.Set
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	if single, err = mongod.Start(context.Background(), mongod.Options{}); err != nil {
+		return 1, err
+	}
+	code = m.Run()
+	if err := single.Stop(); err != nil {
+		return 1, err
+	}
+	if code == 0 {
+		err = goleak.Find()
+	}
+	return code, err
+}
+
+var databases atomic.Int64
+
+// newURL names a database that is not there yet.
+func newURL() string { return single.URL(fmt.Sprintf("test%d", databases.Add(1))) }
+
+func opened(t *testing.T, url string) *mongo.Store {
+	t.Helper()
+	s, err := mongo.Open(context.Background(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Open {
+		url := newURL()
+		return func(t *testing.T) manager.Store { return opened(t, url) }
+	})
+}

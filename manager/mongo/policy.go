@@ -1,0 +1,237 @@
+package mongo
+
+import (
+	"bytes"
+	"cmp"
+	"compress/flate"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	driver "go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// resourceID is the _id of a resource.
+type resourceID struct {
+	Kind    manager.Kind `bson:"kind"`
+	Partner string       `bson:"partner"`
+	Name    string       `bson:"name"`
+}
+
+// resource is every kind but credentials.
+type resource struct {
+	ID       resourceID `bson:"_id"`
+	Document []byte     `bson:"document"` // JSON
+	Deflated bool       `bson:"deflated,omitempty"`
+}
+
+// A document of MongoDB holds 16 MB. An OpenAPI document has 5 MB at most, but
+// may take six times as much as JSON, and then compresses well.
+const deflateAbove = 64 << 10
+
+func storedResource(ref manager.Ref, r manager.Resource) (resource, error) {
+	document, err := json.Marshal(r)
+	stored := resource{ID: resourceID(ref), Document: document}
+	if err != nil || len(document) <= deflateAbove {
+		return stored, err
+	}
+	var small bytes.Buffer
+	w, err := flate.NewWriter(&small, flate.BestSpeed)
+	if err != nil {
+		return stored, err
+	}
+	if _, err := w.Write(document); err != nil {
+		return stored, err
+	}
+	err = w.Close()
+	stored.Document, stored.Deflated = small.Bytes(), true
+	return stored, err
+}
+
+func (r *resource) read() (manager.Resource, error) {
+	document := r.Document
+	if r.Deflated {
+		var err error
+		if document, err = io.ReadAll(flate.NewReader(bytes.NewReader(r.Document))); err != nil {
+			return nil, err
+		}
+	}
+	return manager.UnmarshalStored(r.ID.Kind, document)
+}
+
+type credential struct {
+	ID          string        `bson:"_id"`
+	Partner     string        `bson:"partner"`
+	Application string        `bson:"application"`
+	Environment string        `bson:"environment"`
+	Digest      []byte        `bson:"digest"`
+	ManagedBy   manager.Owner `bson:"managed_by"`
+	Revision    int64         `bson:"revision"`
+	CreatedAt   int64         `bson:"created_at"`
+	UpdatedAt   int64         `bson:"updated_at"`
+	ExpiresAt   *int64        `bson:"expires_at,omitempty"`
+	RevokedAt   *int64        `bson:"revoked_at,omitempty"`
+	RotatedTo   string        `bson:"rotated_to,omitempty"`
+	RotatedFrom string        `bson:"rotated_from,omitempty"`
+}
+
+func storedCredential(c *manager.Credential) credential {
+	m := &c.Metadata
+	return credential{
+		ID: m.Name, Partner: m.Partner, Application: c.Application, Environment: c.Environment, Digest: c.Digest[:],
+		ManagedBy: m.ManagedBy, Revision: m.Revision, CreatedAt: micros(m.CreatedAt), UpdatedAt: micros(m.UpdatedAt),
+		ExpiresAt: optionalMicros(c.ExpiresAt), RevokedAt: optionalMicros(c.RevokedAt), RotatedTo: c.RotatedTo, RotatedFrom: c.RotatedFrom,
+	}
+}
+
+func (c *credential) read() *manager.Credential {
+	return &manager.Credential{
+		Metadata: manager.Metadata{Name: c.ID, Partner: c.Partner, ManagedBy: c.ManagedBy, Revision: c.Revision,
+			CreatedAt: fromMicros(c.CreatedAt), UpdatedAt: fromMicros(c.UpdatedAt)},
+		Application: c.Application, Environment: c.Environment, Digest: digest(c.Digest),
+		ExpiresAt: fromOptionalMicros(c.ExpiresAt), RevokedAt: fromOptionalMicros(c.RevokedAt), RotatedTo: c.RotatedTo, RotatedFrom: c.RotatedFrom,
+	}
+}
+
+func digest(b []byte) (d [32]byte) {
+	copy(d[:], b)
+	return d
+}
+
+// LoadPolicy implements manager.PolicyStore. Resources are in the order of
+// manager.Kinds, credentials last, each by partner and name.
+func (s *Store) LoadPolicy(ctx context.Context) (policy *manager.Policy, err error) {
+	var head meta
+	var resources []resource
+	var credentials []credential
+	err = s.atomically(ctx, "load the policy", func(ctx context.Context) (err error) {
+		head = meta{}
+		if err = s.one(ctx, metaCollection, byID(metaID), &head); err != nil {
+			return err
+		}
+		if resources, err = all[resource](ctx, s, resourceCollection, bson.D{}); err != nil {
+			return err
+		}
+		credentials, err = all[credential](ctx, s, credentialCollection, bson.D{})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	policy = &manager.Policy{Revision: head.Revision}
+	copy(policy.Lineage[:], head.Lineage)
+	for i := range resources {
+		r, err := resources[i].read()
+		if err != nil {
+			return nil, fmt.Errorf("mongodb store: read %v: %w", manager.Ref(resources[i].ID), err)
+		}
+		policy.Resources = append(policy.Resources, r)
+	}
+	for i := range credentials {
+		policy.Resources = append(policy.Resources, credentials[i].read())
+	}
+	slices.SortFunc(policy.Resources, inOrder)
+	return policy, nil
+}
+
+// inOrder is the order of LoadPolicy.
+func inOrder(a, b manager.Resource) int {
+	one, other := a.Ref(), b.Ref()
+	return cmp.Or(cmp.Compare(place(one.Kind), place(other.Kind)),
+		strings.Compare(one.Partner, other.Partner), strings.Compare(one.Name, other.Name))
+}
+
+func place(kind manager.Kind) int {
+	if at := slices.Index(manager.Kinds, kind); at >= 0 {
+		return at
+	}
+	return len(manager.Kinds)
+}
+
+// PolicyRevision implements manager.PolicyStore.
+func (s *Store) PolicyRevision(ctx context.Context) (revision int64, err error) {
+	err = s.call(ctx, "read the policy's revision", func(ctx context.Context) error {
+		var head meta
+		err := s.one(ctx, metaCollection, byID(metaID), &head)
+		revision = head.Revision
+		return err
+	})
+	return revision, err
+}
+
+// CommitPolicy implements manager.PolicyStore. Deletions come first, so that
+// what one change frees another may take.
+func (s *Store) CommitPolicy(ctx context.Context, expected int64, changes []manager.Change, audit ...manager.AuditEntry) (int64, error) {
+	doing := fmt.Sprintf("commit the policy's revision %d", expected+1)
+	resources, credentials, err := policyWrites(changes)
+	if err != nil {
+		return 0, fmt.Errorf("mongodb store: %s: %w", doing, err)
+	}
+	err = s.atomically(ctx, doing, func(ctx context.Context) error {
+		head := bson.D{{Key: "_id", Value: metaID}, {Key: "revision", Value: expected}}
+		result, err := s.in(metaCollection).UpdateOne(ctx, head, bson.D{{Key: "$inc", Value: equals("revision", int64(1))}})
+		if err != nil {
+			return err
+		}
+		if result.MatchedCount == 0 {
+			return manager.ErrRevision
+		}
+		if _, err := s.bulk(ctx, resourceCollection, resources); err != nil {
+			return err
+		}
+		if _, err := s.bulk(ctx, credentialCollection, credentials); err != nil {
+			return explainDuplicate(err)
+		}
+		return s.addAudit(ctx, audit)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return expected + 1, nil
+}
+
+func explainDuplicate(err error) error {
+	if driver.IsDuplicateKeyError(err) {
+		return fmt.Errorf("another credential has the same digest, or another partner's has the same id: %w", err)
+	}
+	return err
+}
+
+// policyWrites are the writes of changes, by collection, deletions first.
+func policyWrites(changes []manager.Change) (resources, credentials []driver.WriteModel, err error) {
+	for _, c := range changes {
+		switch {
+		case c.After != nil:
+		case c.Ref.Kind == manager.KindCredential:
+			filter := bson.D{{Key: "_id", Value: c.Ref.Name}, {Key: "partner", Value: c.Ref.Partner}}
+			credentials = append(credentials, driver.NewDeleteOneModel().SetFilter(filter))
+		default:
+			resources = append(resources, driver.NewDeleteOneModel().SetFilter(byID(resourceID(c.Ref))))
+		}
+	}
+	for _, c := range changes {
+		if c.After == nil {
+			continue
+		}
+		if c.Ref != c.After.Ref() {
+			return nil, nil, fmt.Errorf("the change of %v holds the resource %v", c.Ref, c.After.Ref())
+		}
+		if after, ok := c.After.(*manager.Credential); ok {
+			filter := bson.D{{Key: "_id", Value: c.Ref.Name}, {Key: "partner", Value: c.Ref.Partner}}
+			credentials = append(credentials, driver.NewReplaceOneModel().SetFilter(filter).SetReplacement(storedCredential(after)).SetUpsert(true))
+			continue
+		}
+		document, err := storedResource(c.Ref, c.After)
+		if err != nil {
+			return nil, nil, fmt.Errorf("write %v: %w", c.Ref, err)
+		}
+		resources = append(resources, driver.NewReplaceOneModel().SetFilter(byID(document.ID)).SetReplacement(document).SetUpsert(true))
+	}
+	return resources, credentials, nil
+}
