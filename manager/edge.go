@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"crypto/sha256"
 	"math/rand/v2"
 	"time"
 
@@ -47,12 +46,12 @@ func (s *Service) watch(ctx context.Context, id string, held [32]byte) wire.Watc
 	defer end()
 	for {
 		changed := s.Changed()
-		manifest := s.Published().Manifest
-		current := sha256.Sum256(manifest) == held
+		published := s.Published()
+		current := published.Digest == held
 		if nudged := s.contacts.takeNudge(id, current, s.now()); nudged || !current {
 			r := wire.WatchReply{SyncNow: nudged}
 			if !current {
-				r.Manifest = string(manifest)
+				r.Manifest = published.ManifestFor(held)
 			}
 			return r
 		}
@@ -117,7 +116,7 @@ func (s *Service) Parts(_ context.Context, body []byte) (reply []byte, err error
 		if size += len(part) + 4; size > wire.MaxMessage {
 			break
 		}
-		answer.Parts = append(answer.Parts, string(part))
+		answer.Parts = append(answer.Parts, part)
 	}
 	reply = answer.Append(make([]byte, 0, size))
 	s.metrics.partsSent(len(reply))

@@ -24,13 +24,23 @@ func TestWatchAnswersAtOnceWhatIsNew(t *testing.T) {
 	s := newService(t, c)
 	p := newProcess(t, s, c, "one")
 	r := p.watch(context.Background(), [32]byte{})
-	if r.Manifest != string(s.Published().Manifest) || r.SyncNow {
+	if r.Manifest != s.Published().Manifest || r.SyncNow {
 		t.Fatalf("answer %+v", r)
 	}
 	answer := p.watching(context.Background(), policy.Digest(r.Manifest))
+	held := s.Published().Snapshot.Manifest()
 	leased(t, s)
-	if r := <-answer; r.Manifest != string(s.Published().Manifest) {
-		t.Fatalf("after a change: %+v", r)
+	next := <-answer
+	m, err := policy.ReadManifest(next.Manifest, held)
+	if err != nil || m.Raw() != s.Published().Manifest {
+		t.Fatalf("after a change: %+v, %v", next, err)
+	}
+	answer = p.watching(context.Background(), s.Published().Digest)
+	if _, err := s.CreateCredential(context.Background(), admin, "acme", "checkout", "sandbox", 0); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-answer; len(r.Manifest) >= len(s.Published().Manifest) {
+		t.Error("one key is new, and the proxy that knows the rest got the whole manifest")
 	}
 }
 

@@ -155,7 +155,7 @@ func watch(ctx context.Context, s *manager.Service, m wire.Watch) (wire.WatchRep
 }
 
 // current is the digest of the manifest that is published.
-func current(s *manager.Service) [32]byte { return policy.Digest(string(s.Published().Manifest)) }
+func current(s *manager.Service) [32]byte { return s.Published().Digest }
 
 // attend answers nudges as a leader does, until stop is called.
 func (p *process) attend() (stop func()) {

@@ -15,12 +15,23 @@ const keptVersions = 4
 // Published is one compiled snapshot, as proxies fetch it. It is never changed.
 type Published struct {
 	Snapshot *policy.Snapshot
-	Manifest []byte
-	Parts    map[[32]byte][]byte // by digest; also those of the last few versions
+	Manifest string
+	Digest   [32]byte            // of Manifest
+	Parts    map[[32]byte]string // by digest; also those of the last few versions
 	Version  int64
 	At       time.Time // when it was published
 
-	policy *state // that it was compiled from
+	policy *state                        // that it was compiled from
+	before map[[32]byte]*policy.Manifest // the last few, by their digests
+}
+
+// ManifestFor is the manifest for a proxy that holds the one with that digest:
+// a delta from that where it is one of the last few.
+func (p *Published) ManifestFor(held [32]byte) string {
+	if before := p.before[held]; before != nil {
+		return policy.Delta(before, p.Snapshot.Manifest())
+	}
+	return p.Manifest
 }
 
 // publisher holds what is published, and tells when that changes.
@@ -29,7 +40,14 @@ type publisher struct {
 
 	mu      sync.Mutex // guards the rest
 	changed chan struct{}
-	recent  []map[[32]byte]bool // digests of the last versions, newest last
+	recent  []*recentVersion // the last versions, newest last
+}
+
+// recentVersion is what is kept of a version after the next one has come.
+type recentVersion struct {
+	manifest *policy.Manifest
+	digest   [32]byte
+	parts    map[[32]byte]bool
 }
 
 // publish makes a snapshot the current one, and reports false where its bytes are that already.
@@ -37,34 +55,43 @@ func (p *publisher) publish(next *compiled, at time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := p.current.Load()
-	if before != nil && string(before.Manifest) == next.built.Manifest {
+	if before != nil && before.Manifest == next.built.Manifest {
 		return false
 	}
-	p.current.Store(&Published{
-		Snapshot: next.snapshot, Manifest: []byte(next.built.Manifest),
+	p.keep(next)
+	published := &Published{
+		Snapshot: next.snapshot, Manifest: next.built.Manifest, Digest: p.recent[len(p.recent)-1].digest,
 		Parts: p.parts(next.built, before), Version: next.policy.revision, At: at, policy: next.policy,
-	})
+		before: map[[32]byte]*policy.Manifest{},
+	}
+	for _, version := range p.recent {
+		published.before[version.digest] = version.manifest
+	}
+	p.current.Store(published)
 	close(p.changed)
 	p.changed = make(chan struct{})
 	return true
 }
 
-// parts gathers the parts of a snapshot and of those before it.
-func (p *publisher) parts(built *policy.Built, before *Published) map[[32]byte][]byte {
-	digests := make(map[[32]byte]bool, len(built.Parts))
-	for digest := range built.Parts {
-		digests[digest] = true
+// keep makes a version the newest of the recent ones.
+func (p *publisher) keep(next *compiled) {
+	version := &recentVersion{manifest: next.snapshot.Manifest(), digest: policy.Digest(next.built.Manifest), parts: make(map[[32]byte]bool, len(next.built.Parts))}
+	for digest := range next.built.Parts {
+		version.parts[digest] = true
 	}
-	p.recent = append(p.recent, digests)
+	p.recent = append(p.recent, version)
 	p.recent = p.recent[max(0, len(p.recent)-keptVersions-1):]
+}
 
-	parts := make(map[[32]byte][]byte, len(built.Parts))
+// parts gathers the parts of a snapshot and of those before it.
+func (p *publisher) parts(built *policy.Built, before *Published) map[[32]byte]string {
+	parts := make(map[[32]byte]string, len(built.Parts))
 	for _, version := range p.recent {
-		for digest := range version {
-			if before != nil && before.Parts[digest] != nil {
-				parts[digest] = before.Parts[digest]
+		for digest := range version.parts {
+			if part, here := built.Parts[digest]; here {
+				parts[digest] = part
 			} else {
-				parts[digest] = []byte(built.Parts[digest])
+				parts[digest] = before.Parts[digest]
 			}
 		}
 	}

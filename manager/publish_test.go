@@ -77,14 +77,14 @@ func TestPublishedCanBeFetched(t *testing.T) {
 		t.Error("a change was published, and Changed says nothing")
 	}
 	now := s.Published()
-	for _, manifest := range [][]byte{before.Manifest, now.Manifest} {
-		m, err := policy.ParseManifest(string(manifest))
+	for _, manifest := range []string{before.Manifest, now.Manifest} {
+		m, err := policy.ParseManifest(manifest)
 		if err != nil {
 			t.Fatal(err)
 		}
 		l := policy.NewLoader(m, nil)
 		for _, e := range append([]policy.ManifestEntry(nil), l.Missing()...) {
-			if err := l.Add(e.PartID, string(now.Parts[e.Digest])); err != nil {
+			if err := l.Add(e.PartID, now.Parts[e.Digest]); err != nil {
 				t.Errorf("version %d, part %v: %v", m.Version, e.PartID, err)
 			}
 		}
@@ -113,7 +113,7 @@ func TestManagersCompileTheSame(t *testing.T) {
 
 	apply(t, first, estate(t), manager.ApplyOptions{})
 	awaitVersion(t, second, first.PolicyVersion())
-	if string(first.Published().Manifest) != string(second.Published().Manifest) {
+	if first.Published().Manifest != second.Published().Manifest {
 		t.Error("two managers compile one policy differently")
 	}
 	// The second decides on what the first wrote, even before it noticed.
@@ -127,7 +127,7 @@ func TestManagersCompileTheSame(t *testing.T) {
 		t.Errorf("the other manager's plan exists: %v", err)
 	}
 	awaitVersion(t, second, first.PolicyVersion())
-	if string(first.Published().Manifest) != string(second.Published().Manifest) {
+	if first.Published().Manifest != second.Published().Manifest {
 		t.Error("two managers compile one policy differently after changes by both")
 	}
 }
@@ -301,7 +301,7 @@ func TestRestart(t *testing.T) {
 	apply(t, first, estate(t), manager.ApplyOptions{})
 	first.Close()
 	second := startService(t, c, openStore(t, path), slog.DiscardHandler)
-	if string(first.Published().Manifest) != string(second.Published().Manifest) {
+	if first.Published().Manifest != second.Published().Manifest {
 		t.Error("the snapshot is another after a restart")
 	}
 	if got := apply(t, second, estate(t), manager.ApplyOptions{Prune: true}); len(got) > 0 {

@@ -105,7 +105,7 @@ func ParseManifest(raw string) (*Manifest, error) {
 	if len(raw) < manifestHeadSize+digestSize {
 		return nil, ErrTruncated
 	}
-	if len(raw) > manifestHeadSize+MaxParts*manifestEntrySize+digestSize {
+	if len(raw) > maxManifest {
 		return nil, ErrTooLarge
 	}
 	body := raw[:len(raw)-digestSize]

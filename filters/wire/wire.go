@@ -74,8 +74,9 @@ type Watch struct {
 
 // WatchReply answers a Watch.
 type WatchReply struct {
-	Manifest string // empty: what the proxy holds is current
-	SyncNow  bool   // a lease is wanted back: call Sync at once
+	// Manifest is a manifest, or a delta from the one that the proxy holds, as policy.ReadManifest reads; empty: what it holds is current.
+	Manifest string
+	SyncNow  bool // a lease is wanted back: call Sync at once
 }
 
 // Parts asks for parts by digest.
