@@ -107,6 +107,7 @@ func travel(t *testing.T, launch func(*testing.T, *backend) edge) {
 		{"a third partner is onboarded", (*journey).onboard},
 		{"the gateway is restarted and the contract goes on", (*journey).restartEdge},
 		{"usage is exact", func(j *journey, t *testing.T) { j.awaitUsage(t, &j.tally) }},
+		{"no secret is kept", (*journey).keepNoSecrets},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.run(j, t) }) {
 			t.FailNow() // the next steps build on it
@@ -293,4 +294,12 @@ func (j *journey) readOwnLogs(t *testing.T) {
 	if page := j.cobalt.get(t, "/usage"); !strings.Contains(page, "listCharges") || strings.Contains(page, "listFeeds") {
 		t.Errorf("Dana's usage is not Cobalt's")
 	}
+}
+
+func (j *journey) keepNoSecrets(t *testing.T) {
+	secrets := []string{password, j.echoKey}
+	for _, key := range j.keys {
+		secrets = append(secrets, key.Key)
+	}
+	checkSecrets(t, j.backend, secrets...)
 }

@@ -3,7 +3,6 @@ package envoyexamples
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/client"
@@ -41,6 +41,7 @@ type managerProcess struct {
 	command *exec.Cmd
 	log     tail
 	exited  chan struct{}
+	ended   error // how; read after exited
 }
 
 // startManager starts a manager on an empty store in dir, on any free port.
@@ -69,22 +70,22 @@ func (m *managerProcess) start() error {
 		return err
 	}
 	m.exited = make(chan struct{})
-	started := make(chan error)
+	started, read := make(chan error), make(chan struct{})
 	go func() {
 		defer close(m.exited)
 		defer holdThread()()
 		err := m.command.Start()
 		started <- err
 		if err == nil {
-			<-started // all of its output is read
-			_ = m.command.Wait()
+			<-read // waiting closes what it says
+			m.ended = m.command.Wait()
 		}
 	}()
 	if err := <-started; err != nil {
 		return err
 	}
 	address, err := bufio.NewReader(output).ReadString('\n')
-	started <- nil
+	close(read)
 	if err != nil {
 		<-m.exited
 		return fmt.Errorf("the manager did not start:\n%s", m.log.String())
@@ -102,18 +103,23 @@ func (m *managerProcess) port() int {
 }
 
 // kill ends the manager without any warning, as a crash or the kernel does.
-func (m *managerProcess) kill() error { return m.end(syscall.SIGKILL) }
-
-// stop ends the manager as an operator does.
-func (m *managerProcess) stop() error { return m.end(syscall.SIGTERM) }
-
-func (m *managerProcess) end(by syscall.Signal) error {
-	err := m.command.Process.Signal(by)
-	if errors.Is(err, os.ErrProcessDone) {
-		err = nil
-	}
+func (m *managerProcess) kill() error {
+	err := m.command.Process.Signal(syscall.SIGKILL)
 	<-m.exited
 	return err
+}
+
+// stop ends the manager as an operator does. It fails where that was no good end.
+func (m *managerProcess) stop() error {
+	begun := time.Now()
+	if err := m.command.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("the manager was gone already: %w\n%s", err, m.log.String())
+	}
+	<-m.exited
+	if took := time.Since(begun); m.ended != nil || took > 10*time.Second {
+		return fmt.Errorf("the manager ended after %s: %w\n%s", took, m.ended, m.log.String())
+	}
+	return nil
 }
 
 // beManager is the other process. Everything in it is what `partnergate serve` puts together.

@@ -129,9 +129,12 @@ func discardBody(r *bufio.Reader, header textproto.MIMEHeader) error {
 		_, err := textproto.NewReader(r).ReadMIMEHeader() // trailers and the last line
 		return err
 	}
+	if header.Get("Content-Length") == "" {
+		return nil
+	}
 	length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64)
 	if err != nil {
-		return nil // none
+		return err
 	}
 	_, err = io.CopyN(io.Discard, r, length)
 	return err
