@@ -199,7 +199,7 @@ func (c *Client) problem(response *http.Response, body []byte) error {
 	}
 	p.Status = response.StatusCode
 	if p.Status == http.StatusUnauthorized {
-		p.Detail = fmt.Sprintf("the manager at %s refused the admin token; set PARTNERGATE_ADMIN_TOKEN to the token with which it was started", c.base)
+		p.Detail = fmt.Sprintf("the manager at %s refused the admin token; set PARTNERGATE_ADMIN_TOKEN to the token with which it was started, or to a named one that is valid: %s", c.base, p.Detail)
 	}
 	if p.Status >= http.StatusInternalServerError {
 		p.Detail += " (request id " + p.RequestID + ")"

@@ -42,10 +42,7 @@ func (c *Client) Keys(ctx context.Context, partner, application string) ([]Key, 
 	if application != "" {
 		path = []string{"partners", partner, "applications", application, "credentials"}
 	}
-	var list struct {
-		Items []Key `json:"items"`
-	}
-	return list.Items, c.do(ctx, call{method: http.MethodGet, path: path}, &list)
+	return listAll[Key](ctx, c, path, nil)
 }
 
 // RotateKey makes the key that replaces id, which stays valid for overlap.
@@ -113,8 +110,5 @@ func (c *Client) Acknowledged(ctx context.Context, version int64, wait time.Dura
 
 // Proxies lists the proxies that the manager has heard from.
 func (c *Client) Proxies(ctx context.Context) ([]Proxy, error) {
-	var list struct {
-		Items []Proxy `json:"items"`
-	}
-	return list.Items, c.do(ctx, call{method: http.MethodGet, path: []string{"proxies"}}, &list)
+	return listAll[Proxy](ctx, c, []string{"proxies"}, nil)
 }

@@ -17,10 +17,7 @@ type Member struct {
 
 // Members lists the members of a partner.
 func (c *Client) Members(ctx context.Context, partner string) ([]Member, error) {
-	var list struct {
-		Items []Member `json:"items"`
-	}
-	return list.Items, c.do(ctx, call{method: http.MethodGet, path: []string{"partners", partner, "members"}}, &list)
+	return listAll[Member](ctx, c, []string{"partners", partner, "members"}, nil)
 }
 
 // InviteMember makes email a member of partner, or changes its role.
@@ -28,6 +25,11 @@ func (c *Client) InviteMember(ctx context.Context, partner, email string, role m
 	member := &Member{}
 	body := map[string]string{"email": email, "role": string(role)}
 	return member, c.do(ctx, call{method: http.MethodPost, path: []string{"partners", partner, "members"}, body: body}, member)
+}
+
+// RemoveMember ends a membership.
+func (c *Client) RemoveMember(ctx context.Context, partner, email string) error {
+	return c.do(ctx, call{method: http.MethodDelete, path: []string{"partners", partner, "members", email}}, nil)
 }
 
 // SetPassword sets the password of a member.

@@ -56,30 +56,17 @@ func readAnswer(kind manager.Kind, body []byte) (manager.Resource, error) {
 
 // Resources lists all resources of a kind; for applications and subscriptions those of partner.
 func (c *Client) Resources(ctx context.Context, kind manager.Kind, partner string) ([]manager.Resource, error) {
-	var all []manager.Resource
-	for cursor := ""; ; {
-		var page struct {
-			Items []json.RawMessage `json:"items"`
-			Next  string            `json:"next_cursor"`
-		}
-		query := url.Values{"limit": {"500"}}
-		if cursor != "" {
-			query.Set("cursor", cursor)
-		}
-		if err := c.do(ctx, call{method: http.MethodGet, path: kindPath(kind, partner), query: query}, &page); err != nil {
+	items, err := listAll[json.RawMessage](ctx, c, kindPath(kind, partner), nil)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]manager.Resource, len(items))
+	for i, item := range items {
+		if all[i], err = readAnswer(kind, item); err != nil {
 			return nil, err
 		}
-		for _, item := range page.Items {
-			r, err := readAnswer(kind, item)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, r)
-		}
-		if cursor = page.Next; cursor == "" {
-			return all, nil
-		}
 	}
+	return all, nil
 }
 
 // Delete deletes one resource.

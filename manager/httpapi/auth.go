@@ -3,9 +3,7 @@ package httpapi
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -15,26 +13,23 @@ import (
 
 // Principal is who calls the API.
 type Principal struct {
-	Name string
-	Role manager.TokenRole
+	Name  string
+	Grant *manager.Grant
 }
 
 // bootstrap is who has the token that the manager was started with.
-var bootstrap = Principal{Name: "bootstrap", Role: manager.TokenAdmin}
+var bootstrap = Principal{Name: manager.BootstrapToken, Grant: &manager.Grant{Role: manager.TokenAdmin}}
 
-// actor is the principal as one who changes resources on its own behalf.
-func (p Principal) actor() manager.Actor {
-	return manager.Actor{Name: p.Name, Owner: manager.OwnerAPI}
+// actor is the principal as one who changes resources on behalf of owner.
+func (p Principal) actor(owner manager.Owner) manager.Actor {
+	return manager.Actor{Name: p.Name, Owner: owner, Grant: p.Grant}
 }
 
-// tokens are bearer tokens that stand for one principal. Only digests are kept.
-type tokens struct {
-	principal Principal
-	digests   [][sha256.Size]byte
-}
+// tokens are bearer tokens of the settings. Only digests are kept.
+type tokens struct{ digests [][sha256.Size]byte }
 
-func newTokens(p Principal, values ...string) tokens {
-	t := tokens{principal: p}
+func newTokens(values ...string) tokens {
+	var t tokens
 	for _, v := range values {
 		if v != "" {
 			t.digests = append(t.digests, sha256.Sum256([]byte(v)))
@@ -44,13 +39,13 @@ func newTokens(p Principal, values ...string) tokens {
 }
 
 // find tells whether r carries one of the tokens, in time that does not depend on which.
-func (t tokens) find(r *http.Request) (Principal, bool) {
+func (t tokens) find(r *http.Request) bool {
 	given := sha256.Sum256([]byte(bearer(r)))
 	found := 0
 	for _, d := range t.digests {
 		found |= subtle.ConstantTimeCompare(given[:], d[:])
 	}
-	return t.principal, found == 1
+	return found == 1
 }
 
 // bearer is the token of the only Authorization header, or "".
@@ -70,31 +65,48 @@ const principalKey = "partnergate.principal"
 
 // requireAdmin lets pass whose token has a role with the permission.
 func (a *api) requireAdmin(c *gin.Context, needs permission) error {
-	if err := a.require(c, a.admin, "the admin API needs the header Authorization: Bearer with the manager's admin token (PARTNERGATE_ADMIN_TOKEN) or a named token"); err != nil {
+	p, err := a.tokenHolder(c)
+	if err != nil {
+		c.Header("WWW-Authenticate", realm)
 		return err
 	}
-	if p := principal(c); !slices.Contains(granted[p.Role], needs) {
-		return &manager.Error{Code: manager.CodeForbidden,
-			Message: fmt.Sprintf("the token %s has the role %s, which does not include this (%s)", p.Name, p.Role, needs)}
-	}
-	return nil
-}
-
-func (a *api) requireEdge(c *gin.Context) error {
-	return a.require(c, a.edge, "the edge API needs the header Authorization: Bearer with one of the manager's edge tokens (PARTNERGATE_EDGE_TOKEN)")
-}
-
-func (a *api) require(c *gin.Context, t tokens, detail string) error {
-	p, ok := t.find(c.Request)
-	if !ok {
-		c.Header("WWW-Authenticate", `Bearer realm="partnergate"`)
-		return &manager.Error{Code: manager.CodeUnauthorized, Message: detail}
+	if err := p.may(needs); err != nil {
+		return err
 	}
 	c.Set(principalKey, p)
 	return nil
 }
 
-// principal is who calls; only behind require.
+const realm = `Bearer realm="partnergate"`
+
+// tokenHolder is who has the request's token: the one that the manager was
+// started with, or a named one.
+func (a *api) tokenHolder(c *gin.Context) (Principal, error) {
+	if a.admin.find(c.Request) {
+		return bootstrap, nil
+	}
+	given := bearer(c.Request)
+	if given == "" {
+		return Principal{}, &manager.Error{Code: manager.CodeUnauthorized,
+			Message: "the admin API needs the header Authorization: Bearer with a token: the manager's own (PARTNERGATE_ADMIN_TOKEN) or a named one"}
+	}
+	token, err := a.service.AdminTokenOf(c.Request.Context(), given)
+	if err != nil {
+		return Principal{}, err
+	}
+	return Principal{token.Name, &manager.Grant{Role: token.Role, Teams: token.Teams}}, nil
+}
+
+func (a *api) requireEdge(c *gin.Context) error {
+	if a.edge.find(c.Request) {
+		return nil
+	}
+	c.Header("WWW-Authenticate", realm)
+	return &manager.Error{Code: manager.CodeUnauthorized,
+		Message: "the edge API needs the header Authorization: Bearer with one of the manager's edge tokens (PARTNERGATE_EDGE_TOKEN)"}
+}
+
+// principal is who calls; only behind requireAdmin.
 func principal(c *gin.Context) Principal {
 	p, _ := c.MustGet(principalKey).(Principal)
 	return p

@@ -20,12 +20,13 @@ import (
 
 // Limits of what a caller may send.
 const (
-	maxBody      = 1 << 20  // most bodies
-	maxPolicy    = 6 << 20  // products, which hold an OpenAPI document, and apply
-	maxPacked    = 16 << 20 // apply and imports of whole estates, with gzip
-	maxEstate    = 64 << 20 // the same, spread out
-	maxEdgeBody  = 16 << 20 // batches of proxies
-	maxJSONDepth = 100
+	maxBody         = 1 << 20  // most bodies
+	maxPolicy       = 6 << 20  // products, which hold an OpenAPI document, and apply
+	maxPacked       = 16 << 20 // apply and imports of whole estates, with gzip
+	maxEstate       = 64 << 20 // the same, spread out
+	maxEdgeBody     = 16 << 20 // batches of proxies
+	maxJSONDepth    = 100
+	maxPasswordBody = 16 << 10 // no password comes near
 	// maxDrained is how much of a body that is too large is still read, so
 	// that the client gets to see the answer instead of a reset connection.
 	maxDrained = 32 << 20
@@ -173,8 +174,10 @@ func jsonDepth(body []byte) (deepest int) {
 
 // decode reads a small JSON body into the struct that v points to: unknown
 // fields and wrong types are 422, and an empty body leaves v as it is.
-func decode(c *gin.Context, v any) error {
-	body, _, err := readBody(c, maxBody, "application/json")
+func decode(c *gin.Context, v any) error { return decodeWithin(c, maxBody, v) }
+
+func decodeWithin(c *gin.Context, limit int64, v any) error {
+	body, _, err := readBody(c, limit, "application/json")
 	if err != nil || len(bytes.TrimSpace(body)) == 0 {
 		return err
 	}

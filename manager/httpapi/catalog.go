@@ -51,6 +51,9 @@ func (a *api) catalog(c *gin.Context) error {
 	answer := catalogAnswer{Partner: cat.Partner, Environment: cat.Environment, PolicyVersion: cat.PolicyVersion,
 		Products: []catalogProduct{}, Operations: []catalogOperation{}}
 	for _, p := range cat.Products {
+		if p.Product != nil && !a.service.Sees(principal(c).Grant, p.Product) {
+			continue
+		}
 		answer.Products = append(answer.Products, answerOfProduct(p))
 		for _, o := range p.Operations {
 			answer.Operations = append(answer.Operations, catalogOperation{o.Product, o.Environment, o.Method, o.Path, o.Operation})

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"fmt"
+	"math"
 	"net/http"
 	"time"
 
@@ -53,7 +55,7 @@ func (a *api) createCredential(c *gin.Context) error {
 	if body.ExpiresIn != "" && expiresIn == 0 {
 		return errInvalid("expires_in", "is %q; leave it out for a key that never expires", body.ExpiresIn)
 	}
-	key, err := a.service.CreateCredential(c.Request.Context(), principal(c).actor(),
+	key, err := a.service.CreateCredential(c.Request.Context(), principal(c).actor(manager.OwnerAPI),
 		c.Param("partner"), c.Param("name"), body.Environment, expiresIn)
 	if err != nil {
 		return err
@@ -72,7 +74,8 @@ func firstError(errs ...error) error {
 }
 
 func (a *api) listCredentials(c *gin.Context) error {
-	if q := readQuery(c); q.err != nil {
+	q := readQuery(c, "limit", "cursor")
+	if q.err != nil {
 		return q.err
 	}
 	if err := a.partnerExists(c, c.Param("partner")); err != nil {
@@ -87,12 +90,17 @@ func (a *api) listCredentials(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	answer := listAnswer[credentialAnswer]{Items: []credentialAnswer{}}
-	for _, v := range views {
-		answer.Items = append(answer.Items, answerOfCredential(v))
+	page, next := pageOf(q, views, newestFirst)
+	if q.err != nil {
+		return q.err
 	}
-	c.JSON(http.StatusOK, answer)
+	c.JSON(http.StatusOK, answerOf(page, next, answerOfCredential))
 	return nil
+}
+
+// newestFirst orders texts as Service.Credentials orders keys.
+func newestFirst(v manager.CredentialView) string {
+	return fmt.Sprintf("%016x %s", uint64(math.MaxInt64-v.Metadata.CreatedAt.UnixMilli()), v.Metadata.Name)
 }
 
 // ownedCredential is the credential of the path; one of another partner or
@@ -124,11 +132,25 @@ func (a *api) getCredential(c *gin.Context) error {
 	}
 	for _, v := range views {
 		if v.Metadata.Name == cred.Metadata.Name {
+			c.Header("ETag", etag(v.Metadata.Revision))
+			if notModified(c.Request, v.Metadata.Revision) {
+				c.Status(http.StatusNotModified)
+				return nil
+			}
 			c.JSON(http.StatusOK, answerOfCredential(v))
 			return nil
 		}
 	}
 	return errNoRoute(c.Request) // deleted between the two reads
+}
+
+// meets checks the request's preconditions against a key that exists.
+func meets(c *gin.Context, cred *manager.Credential) error {
+	e, err := readExpectation(c.Request)
+	if err == nil {
+		_, err = e.expected(cred.Metadata.Revision)
+	}
+	return err
 }
 
 func (a *api) rotateCredential(c *gin.Context) error {
@@ -146,7 +168,10 @@ func (a *api) rotateCredential(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	key, err := a.service.RotateCredential(c.Request.Context(), principal(c).actor(), cred.Metadata.Name, overlap)
+	if err := meets(c, cred); err != nil {
+		return err
+	}
+	key, err := a.service.RotateCredential(c.Request.Context(), principal(c).actor(manager.OwnerAPI), cred.Metadata.Name, overlap)
 	if err != nil {
 		return err
 	}
@@ -162,7 +187,10 @@ func (a *api) revokeCredential(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	version, err := a.service.RevokeCredential(c.Request.Context(), principal(c).actor(), cred.Metadata.Name)
+	if err := meets(c, cred); err != nil {
+		return err
+	}
+	version, err := a.service.RevokeCredential(c.Request.Context(), principal(c).actor(manager.OwnerAPI), cred.Metadata.Name)
 	if err != nil {
 		return err
 	}

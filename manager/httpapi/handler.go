@@ -6,6 +6,7 @@ package httpapi
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type Config struct {
 	Logger     *slog.Logger         // nil: slog.Default()
 	Portal     http.Handler         // answers what the API does not; nil: 404
 	Now        func() time.Time     // nil: time.Now
+	// TrustedProxies are the proxies in front of the manager whose X-Forwarded-For is believed; nil: none.
+	TrustedProxies []netip.Prefix
 }
 
 // api holds what the endpoints share.
@@ -50,12 +53,12 @@ func New(c Config) http.Handler {
 		service: c.Service,
 		logger:  c.Logger,
 		now:     c.Now,
-		admin:   newTokens(bootstrap, c.AdminToken),
-		edge:    newTokens(Principal{}, c.EdgeTokens...),
+		admin:   newTokens(c.AdminToken),
+		edge:    newTokens(c.EdgeTokens...),
 		modules: &modules{dir: c.ModulesDir},
 		estate:  make(chan struct{}, 1),
 	}
-	return observe(c.Logger, split(a.router(c.Registry), c.Portal))
+	return observe(c.Logger, c.TrustedProxies, split(a.router(c.Registry), c.Portal))
 }
 
 // split sends the paths that the API owns to it and all others to the portal.

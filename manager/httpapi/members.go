@@ -17,7 +17,8 @@ type memberAnswer struct {
 }
 
 func (a *api) listMembers(c *gin.Context) error {
-	if q := readQuery(c); q.err != nil {
+	q := readQuery(c, "limit", "cursor")
+	if q.err != nil {
 		return q.err
 	}
 	if err := a.partnerExists(c, c.Param("partner")); err != nil {
@@ -27,11 +28,11 @@ func (a *api) listMembers(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	answer := listAnswer[memberAnswer]{Items: []memberAnswer{}}
-	for _, m := range members {
-		answer.Items = append(answer.Items, memberAnswer{m.Email, m.Role, m.CreatedAt})
+	page, next := pageOf(q, members, func(m manager.Membership) string { return m.Email })
+	if q.err != nil {
+		return q.err
 	}
-	c.JSON(http.StatusOK, answer)
+	c.JSON(http.StatusOK, answerOf(page, next, func(m manager.Membership) memberAnswer { return memberAnswer{m.Email, m.Role, m.CreatedAt} }))
 	return nil
 }
 
@@ -46,7 +47,7 @@ func (a *api) inviteMember(c *gin.Context) error {
 	if body.Role == "" {
 		body.Role = manager.RoleDeveloper
 	}
-	err := a.service.InviteMember(c.Request.Context(), principal(c).actor(), c.Param("partner"), body.Email, body.Role)
+	err := a.service.InviteMember(c.Request.Context(), principal(c).actor(manager.OwnerAPI), c.Param("partner"), body.Email, body.Role)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (a *api) removeMember(c *gin.Context) error {
 	if q := readQuery(c); q.err != nil {
 		return q.err
 	}
-	if err := a.service.RemoveMember(c.Request.Context(), principal(c).actor(), c.Param("partner"), c.Param("email")); err != nil {
+	if err := a.service.RemoveMember(c.Request.Context(), principal(c).actor(manager.OwnerAPI), c.Param("partner"), c.Param("email")); err != nil {
 		return err
 	}
 	c.Status(http.StatusNoContent)
@@ -69,10 +70,10 @@ func (a *api) setPassword(c *gin.Context) error {
 	var body struct {
 		Password string `json:"password"`
 	}
-	if err := firstError(readQuery(c).err, decode(c, &body)); err != nil {
+	if err := firstError(readQuery(c).err, decodeWithin(c, maxPasswordBody, &body)); err != nil {
 		return err
 	}
-	err := a.service.SetPassword(c.Request.Context(), principal(c).actor(), c.Param("partner"), c.Param("email"), body.Password)
+	err := a.service.SetPassword(c.Request.Context(), principal(c).actor(manager.OwnerAPI), c.Param("partner"), c.Param("email"), body.Password)
 	if err != nil {
 		return err
 	}

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/partnergate/partnergate/manager"
 )
 
 type requestIDKey struct{}
@@ -22,11 +25,12 @@ func requestID(r *http.Request) string {
 
 // observe gives each request an id, logs it and survives a panic. The log has
 // the path but never the query, a header or a body, since those can hold secrets.
-func observe(logger *slog.Logger, next http.Handler) http.Handler {
+func observe(logger *slog.Logger, trusted []netip.Prefix, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		id := acceptRequestID(r.Header.Get("X-Request-Id"))
-		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+		origin := manager.Origin{Address: clientAddress(r, trusted), RequestID: id}
+		r = r.WithContext(manager.WithOrigin(context.WithValue(r.Context(), requestIDKey{}, id), origin))
 		r.Header.Set("X-Request-Id", id) // the portal reads it here
 		w.Header().Set("X-Request-Id", id)
 		rec := &recorder{ResponseWriter: w}
@@ -37,7 +41,7 @@ func observe(logger *slog.Logger, next http.Handler) http.Handler {
 			logger.LogAttrs(r.Context(), levelOf(r, rec.status), "request",
 				slog.String("request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
-				slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000), slog.String("remote", r.RemoteAddr))
+				slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000), slog.String("remote", r.RemoteAddr), slog.String("client", origin.Address))
 		}()
 		next.ServeHTTP(rec, r)
 	})

@@ -67,6 +67,7 @@ var statusOf = map[manager.ErrorCode]int{
 	manager.CodeStale:        http.StatusPreconditionFailed,
 	manager.CodeUnauthorized: http.StatusUnauthorized,
 	manager.CodeForbidden:    http.StatusForbidden,
+	manager.CodeTooMany:      http.StatusTooManyRequests,
 	manager.CodeUnavailable:  http.StatusServiceUnavailable,
 }
 

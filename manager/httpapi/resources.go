@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -36,12 +37,7 @@ func refOf(c *gin.Context, kind manager.Kind) manager.Ref {
 	return manager.Ref{Kind: kind, Partner: c.Param("partner"), Name: c.Param("name")}
 }
 
-// listAnswer is the form of every list that is answered whole.
-type listAnswer[T any] struct {
-	Items []T `json:"items"`
-}
-
-// pageAnswer is the form of every list that has pages.
+// pageAnswer is the form of every list.
 type pageAnswer[T any] struct {
 	Items      []T    `json:"items"`
 	NextCursor string `json:"next_cursor"` // empty on the last page
@@ -64,6 +60,9 @@ func (a *api) list(kind manager.Kind) func(*gin.Context) error {
 		}
 		answer := pageAnswer[json.RawMessage]{Items: []json.RawMessage{}, NextCursor: page.Next}
 		for _, r := range page.Items {
+			if !a.service.Sees(principal(c).Grant, r) {
+				continue
+			}
 			body, err := manager.MarshalResource(r)
 			if err != nil {
 				return err
@@ -92,6 +91,9 @@ func (a *api) get(kind manager.Kind) func(*gin.Context) error {
 		r, err := a.service.Resource(c.Request.Context(), refOf(c, kind))
 		if err != nil {
 			return err
+		}
+		if !a.service.Sees(principal(c).Grant, r) {
+			return &manager.Error{Code: manager.CodeNotFound, Message: "there is no such " + strings.ToLower(string(kind)) + " of the teams that the token is confined to"}
 		}
 		if revision := r.Meta().Revision; notModified(c.Request, revision) {
 			c.Header("ETag", etag(revision))
@@ -129,7 +131,7 @@ func (a *api) put(kind manager.Kind) func(*gin.Context) error {
 		if err != nil {
 			return err
 		}
-		stored, action, err := a.service.Put(c.Request.Context(), principal(c).actor(), r, expected)
+		stored, action, err := a.service.Put(c.Request.Context(), principal(c).actor(manager.OwnerAPI), r, expected)
 		if err != nil {
 			return err
 		}
@@ -199,7 +201,7 @@ func (a *api) remove(kind manager.Kind) func(*gin.Context) error {
 		if err != nil {
 			return err
 		}
-		version, err := a.service.Delete(c.Request.Context(), principal(c).actor(), refOf(c, kind), expected)
+		version, err := a.service.Delete(c.Request.Context(), principal(c).actor(manager.OwnerAPI), refOf(c, kind), expected)
 		if err != nil {
 			return err
 		}

@@ -78,7 +78,7 @@ func (a *api) policyRoutes() []route {
 	all := []route{
 		{post, "/apply", writePolicy, a.apply},
 		{post, "/delete", writePolicy, a.deleteAll},
-		{get, "/explain", readPartners, a.explain},
+		{get, "/explain", explain, a.explain},
 		{get, "/policy", readPolicy, a.policy},
 		{get, "/proxies", readPolicy, a.proxies},
 		{get, "/partners/:partner/catalog", readPartners, a.catalog},
@@ -135,5 +135,9 @@ func (a *api) reportRoutes() []route {
 	return []route{
 		{get, "/usage", readUsage, a.usage},
 		{get, "/requests", readUsage, a.requests},
+		{get, "/audit", readAudit, a.audit},
+		{get, "/tokens", readTokens, a.listTokens},
+		{post, "/tokens", writeTokens, a.createToken},
+		{remove, "/tokens/:name", writeTokens, a.revokeToken},
 	}
 }

@@ -27,6 +27,22 @@ func (q *query) usageKey() manager.UsageKey {
 	}
 }
 
+// confineProduct makes a token that is confined to teams ask about one of their
+// products: it names one, unless there is one only.
+func (a *api) confineProduct(c *gin.Context, q *query) error {
+	products := a.service.ProductsOf(principal(c).Grant)
+	switch given := q.text("product"); {
+	case products == nil || slices.Contains(products, given):
+		return nil
+	case given == "" && len(products) == 1:
+		q.values.Set("product", products[0])
+		return nil
+	case given == "":
+		return errInvalid("product", "is missing; the token is confined to teams, so name one of their products: %s", strings.Join(products, ", "))
+	}
+	return &manager.Error{Code: manager.CodeNotFound, Message: "there is no such product of the teams that the token is confined to"}
+}
+
 // groupBy reads group_by: dimensions separated by commas, or the parameter several times.
 func (q *query) groupBy() []manager.UsageDimension {
 	var groups []manager.UsageDimension
@@ -61,6 +77,9 @@ type usageAnswer struct {
 func (a *api) usage(c *gin.Context) error {
 	q := readQuery(c, append([]string{"from", "to", "group_by"}, keyParameters...)...)
 	from, to := q.span(a.now().UTC())
+	if err := a.confineProduct(c, q); err != nil {
+		return err
+	}
 	uq := manager.UsageQuery{Match: q.usageKey(), From: from, To: to, GroupBy: q.groupBy()}
 	if q.err != nil {
 		return q.err
@@ -103,6 +122,9 @@ type requestAnswer struct {
 func (a *api) requests(c *gin.Context) error {
 	q := readQuery(c, append([]string{"from", "to", "request_id", "limit", "cursor"}, keyParameters...)...)
 	from, to := q.span(a.now().UTC())
+	if err := a.confineProduct(c, q); err != nil {
+		return err
+	}
 	rq := manager.RequestQuery{Match: q.usageKey(), RequestID: q.text("request_id"), From: from, To: to,
 		Limit: q.limit(), Cursor: q.text("cursor")}
 	if q.err != nil {
@@ -144,13 +166,18 @@ func answerOfProxies(views []manager.ProxyView) []proxyAnswer {
 }
 
 func (a *api) proxies(c *gin.Context) error {
-	if q := readQuery(c); q.err != nil {
+	q := readQuery(c, "limit", "cursor")
+	if q.err != nil {
 		return q.err
 	}
 	views, err := a.service.Proxies(c.Request.Context())
 	if err != nil {
 		return err
 	}
-	c.JSON(http.StatusOK, listAnswer[proxyAnswer]{Items: answerOfProxies(views)})
+	page, next := pageOf(q, views, func(v manager.ProxyView) string { return v.ID })
+	if q.err != nil {
+		return q.err
+	}
+	c.JSON(http.StatusOK, pageAnswer[proxyAnswer]{answerOfProxies(page), next})
 	return nil
 }
