@@ -33,13 +33,30 @@ func (s *Service) Watch(ctx context.Context, body []byte) (reply []byte, err err
 		return nil, err
 	}
 	defer s.metrics.watching()()
-	answer := s.watch(ctx, id, m.Digest)
+	s.catchUp(ctx, &m)
+	answer := s.watch(ctx, id, &m)
 	return answer.Append(nil), nil
+}
+
+// catchUp asks the store for the policy where a proxy has a newer one than
+// this manager: another manager gave it out just now.
+func (s *Service) catchUp(ctx context.Context, m *wire.Watch) {
+	p := s.Published()
+	if s.notifier != nil && m.Lineage == p.policy.lineage && m.Version > uint64(p.Version) {
+		s.noteStore(s.follow(ctx)) // where it fails, the proxy gets what there is, and refuses it
+	}
+}
+
+// holds tells whether a proxy has what is published. Where managers share a
+// store, the same revision is enough: while they are of two versions they may
+// compile it differently, and proxies must not swing between the two.
+func (s *Service) holds(m *wire.Watch, p *Published) bool {
+	return m.Digest == p.Digest || s.notifier != nil && m.Lineage == p.policy.lineage && m.Version == uint64(p.Version)
 }
 
 // watch waits for news. Whatever ends it without news says that what the proxy
 // holds is current, which it is.
-func (s *Service) watch(ctx context.Context, id string, held [32]byte) wire.WatchReply {
+func (s *Service) watch(ctx context.Context, id string, m *wire.Watch) wire.WatchReply {
 	timer := time.NewTimer(watchLongest - rand.N(watchSpread))
 	defer timer.Stop()
 	ended, end := s.contacts.beginWatch(id, s.now())
@@ -47,11 +64,11 @@ func (s *Service) watch(ctx context.Context, id string, held [32]byte) wire.Watc
 	for {
 		changed := s.Changed()
 		published := s.Published()
-		current := published.Digest == held
+		current := s.holds(m, published)
 		if nudged := s.contacts.takeNudge(id, current, s.now()); nudged || !current {
 			r := wire.WatchReply{SyncNow: nudged}
 			if !current {
-				r.Manifest = published.ManifestFor(held)
+				r.Manifest = published.ManifestFor(m.Digest)
 			}
 			return r
 		}

@@ -192,7 +192,7 @@ func (c *contacts) forget(t time.Time) {
 // the store does not answer nobody is.
 func (s *Service) gone(ctx context.Context, id string, now time.Time) (since time.Time, gone bool) {
 	heard := s.contacts.heard(id)
-	if s.contacts.alive(heard, now) {
+	if s.contacts.alive(heard, now) || s.notifier != nil && s.outage.lately(now) {
 		return now, false
 	}
 	p, err := s.store.Proxy(ctx, id)

@@ -34,6 +34,10 @@ type Service struct {
 	writing chan struct{} // holds one token while a change is decided and stored
 	policy  atomic.Pointer[state]
 
+	notifier Notifier      // nil where no other manager can share the store
+	lookNow  chan struct{} // holds a token when poll is to ask at once
+	outage   outage        // of the store
+
 	contacts *contacts    // with proxies
 	buckets  *bucketLocks // held while leases are decided on
 
@@ -71,6 +75,8 @@ func NewService(ctx context.Context, c Config) (*Service, error) {
 	}
 	s.publisher.changed = make(chan struct{})
 	s.contacts, s.buckets = newContacts(s.now()), newBucketLocks()
+	s.notifier, _ = c.Store.(Notifier)
+	s.lookNow = make(chan struct{}, 1)
 	s.metrics.countProxies(s.liveProxies)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.start(ctx); err != nil {
@@ -78,6 +84,9 @@ func NewService(ctx context.Context, c Config) (*Service, error) {
 		return nil, err
 	}
 	s.work.Go(s.poll)
+	if s.notifier != nil {
+		s.work.Go(s.listen)
+	}
 	s.work.Go(s.retain)
 	return s, nil
 }
@@ -154,9 +163,24 @@ func (s *Service) poll() {
 		case <-s.ctx.Done():
 			return
 		case <-ticker.C:
-			s.noteStore(s.follow(s.ctx))
+		case <-s.lookNow:
 		}
+		s.noteStore(s.pollOnce(s.ctx))
 	}
+}
+
+// pollOnce also finds out whether the store answers.
+func (s *Service) pollOnce(ctx context.Context) error {
+	s.outage.ask()
+	revision, err := s.store.PolicyRevision(ctx)
+	s.outage.done(err, s.now())
+	if err != nil {
+		return s.unavailable("PolicyRevision", err)
+	}
+	if revision == s.current().revision {
+		return nil
+	}
+	return s.follow(ctx)
 }
 
 // follow reloads the policy where the store has another revision.

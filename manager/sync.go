@@ -206,12 +206,25 @@ func (x *exchange) commit(ctx context.Context, commit SyncCommit, d *decisions) 
 	x.proxy, x.starved, x.awaited = &next, d.starved, false
 	s.metrics.granted(d.grants)
 	s.contacts.changed(d.changed)
-	for _, n := range d.nudges {
-		if s.contacts.nudge(n.proxy, n.bucket) && n.proxy != x.id {
+	x.nudge(ctx, d.nudges)
+	return nil
+}
+
+// nudge asks proxies to sync, and notes whether another than this one can.
+func (x *exchange) nudge(ctx context.Context, nudges []nudge) {
+	var elsewhere []Signal
+	others := false
+	for _, n := range nudges {
+		if !x.service.contacts.nudge(n.proxy, n.bucket) {
+			elsewhere = append(elsewhere, Signal{Proxy: n.proxy, Bucket: n.bucket})
+			others = others || n.proxy != x.id
+		} else if n.proxy != x.id {
 			x.awaited = true
 		}
 	}
-	return nil
+	if x.service.pass(ctx, elsewhere) && others {
+		x.awaited = true
+	}
 }
 
 // maxPolicyAge bounds what is believed of a policy's age.

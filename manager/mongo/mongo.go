@@ -34,6 +34,7 @@ const Patience = 20 * time.Second
 type Store struct {
 	client *driver.Client
 	db     *driver.Database
+	id     bson.ObjectID             // tells what it signals from what others do
 	slots  [usageSlots]chan struct{} // each holds a token while a commit adds usage to that slot
 }
 

@@ -41,7 +41,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the MongoDB store: %w; the URL is like mongodb://user:password@host:27017/partnergate?replicaSet=rs0", err)
 	}
-	s := &Store{client: client, db: client.Database(databaseOf(url))}
+	s := &Store{client: client, db: client.Database(databaseOf(url)), id: bson.NewObjectID()}
 	for i := range s.slots {
 		s.slots[i] = make(chan struct{}, 1)
 	}
