@@ -185,8 +185,8 @@ func (s *state) sourceGrant(r *Subscription) policy.SourceGrant {
 
 func sourceProduct(product *Product) policy.SourceProduct {
 	p := policy.SourceProduct{Name: product.Metadata.Name}
-	if c := product.Spec.Capacity; c != nil {
-		capacity := sourceLimit(&Limit{Name: "capacity", Rate: c})
+	if product.Spec.Capacity != nil {
+		capacity := sourceLimit(capacityLimit(product))
 		p.Capacity = &capacity
 	}
 	for _, o := range product.Spec.Operations {

@@ -10,6 +10,9 @@ import (
 // contract is what a bucket holds by the policy at now; the zero contract where
 // it is part of none.
 func (s *state) contract(id policy.BucketID, now time.Time) lease.Contract {
+	if id.Product != "" {
+		return s.capacityContract(id)
+	}
 	p, ok := s.partner(id.Partner)
 	if !ok {
 		return lease.Contract{}
@@ -28,6 +31,28 @@ func (s *state) contract(id policy.BucketID, now time.Time) lease.Contract {
 		}
 	}
 	return s.limitContract(subscription, scope, id)
+}
+
+// capacityContract is that of what a product can bear, for all partners together.
+func (s *state) capacityContract(id policy.BucketID) lease.Contract {
+	product := s.products[id.Product]
+	if product == nil || product.Spec.Capacity == nil {
+		return lease.Contract{}
+	}
+	if _, served := product.Spec.Environments[id.Environment]; !served {
+		return lease.Contract{}
+	}
+	limit := capacityLimit(product)
+	kind, requests, burst := limit.contract()
+	if limit.Name != id.Limit || kind != id.Kind {
+		return lease.Contract{}
+	}
+	return lease.Contract{Requests: requests, Burst: burst}
+}
+
+// capacityLimit is a product's capacity in the form of a limit, in each of its environments.
+func capacityLimit(product *Product) *Limit {
+	return &Limit{Name: "capacity", Rate: product.Spec.Capacity}
 }
 
 // sharedContract is that of a limit that counts for the whole partner. Where
