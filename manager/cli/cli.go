@@ -30,8 +30,9 @@ type Wiring struct {
 	Server server.Wiring
 }
 
-// Run runs the command and returns its exit code: 0 for success and 1 for
-// failure. ctx ends what runs until it is stopped.
+// Run runs the command and returns its exit code: 0 for success, 1 for failure,
+// and 2 where diff finds differences, can-i a refusal or verify a disagreement.
+// ctx ends what runs until it is stopped.
 func Run(ctx context.Context, p Process, w Wiring) int {
 	c := &command{process: p, wiring: w}
 	root := c.root()
@@ -40,8 +41,11 @@ func Run(ctx context.Context, p Process, w Wiring) int {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	executed, err := root.ExecuteContextC(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		return 0
+	case errors.Is(err, errVerdict):
+		return 2 // the answer is out already
 	}
 	_, _ = fmt.Fprintf(p.Stderr, "Error: %s\n", strings.TrimRight(err.Error(), "\n"))
 	var usage *usageError
@@ -50,6 +54,9 @@ func Run(ctx context.Context, p Process, w Wiring) int {
 	}
 	return 1
 }
+
+// errVerdict ends a command whose answer is no, with exit code 2.
+var errVerdict = errors.New("the answer is no")
 
 // usageError is a call that does not fit the command.
 type usageError struct{ error }
@@ -87,10 +94,11 @@ and PARTNERGATE_ADMIN_TOKEN.`,
 		}
 	}
 	add(groupRun, c.serve(), c.demo(), c.gateway())
-	add(groupPolicy, c.validate(), c.apply(), c.get(), c.deleteCommand(), c.export())
-	add(groupPartners, c.keys(), c.members())
-	add(groupSee, c.usage(), c.requests(), c.proxies())
+	add(groupPolicy, c.validate(), c.diff(), c.apply(), c.get(), c.deleteCommand(), c.export())
+	add(groupPartners, c.keys(), c.members(), c.tokens())
+	add(groupSee, c.usage(), c.requests(), c.proxies(), c.canI(), c.explain(), c.verify(), c.audit())
 	root.AddCommand(c.version(), c.generate())
+	c.completeFlags(root)
 	return root
 }
 

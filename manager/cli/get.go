@@ -78,20 +78,16 @@ func exactArguments(least, most int, use string) cobra.PositionalArgs {
 	}
 }
 
-func completeKind(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
-		return plurals, cobra.ShellCompDirectiveNoFileComp
-	}
-	return nil, cobra.ShellCompDirectiveNoFileComp
-}
-
 func (c *command) get() *cobra.Command {
 	var partner string
 	cmd := &cobra.Command{
-		Use:               "get KIND [NAME]",
-		Short:             "Show resources: " + strings.Join(plurals, ", "),
+		Use:   "get KIND [NAME]",
+		Short: "Show resources: " + strings.Join(plurals, ", "),
+		Long:  "Shows resources, or one, with who manages each: a file that was applied, the portal or the API.\nThe kinds are " + strings.Join(plurals, ", ") + ".",
+		Example: `  partnergate get subscriptions --partner acme
+  partnergate get product payments -o yaml`,
 		Args:              exactArguments(1, 2, "KIND [NAME]"),
-		ValidArgsFunction: completeKind,
+		ValidArgsFunction: c.completeResources,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := c.client()
 			if err != nil {
@@ -202,33 +198,6 @@ func limitNames(limits []manager.Limit) string {
 		names = append(names, l.Name)
 	}
 	return strings.Join(names, ", ")
-}
-
-func (c *command) deleteCommand() *cobra.Command {
-	var partner string
-	cmd := &cobra.Command{
-		Use:               "delete KIND NAME",
-		Short:             "Delete a resource that no other needs",
-		Args:              exactArguments(2, 2, "KIND NAME"),
-		ValidArgsFunction: completeKind,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			ref, err := readRef(args, partner)
-			if err != nil {
-				return err
-			}
-			version, err := api.Delete(cmd.Context(), ref)
-			if err != nil {
-				return err
-			}
-			return c.printVersion(version, "%s %s is deleted.", ref.Kind, ref.Name)
-		},
-	}
-	cmd.Flags().StringVar(&partner, "partner", "", "partner that owns the application or subscription")
-	return c.printsAnswer(cmd)
 }
 
 // printVersion tells that a change is made, and by which policy version.

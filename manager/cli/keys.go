@@ -13,7 +13,7 @@ import (
 )
 
 func (c *command) keys() *cobra.Command {
-	return group("keys", "Make, list, rotate and revoke keys", c.keysCreate(), c.keysList(), c.keysRotate(), c.keysRevoke())
+	return group("keys", "Make, list, rotate, revoke and import keys", c.keysCreate(), c.keysList(), c.keysRotate(), c.keysRevoke(), c.keysImport())
 }
 
 func (c *command) keysCreate() *cobra.Command {
@@ -39,7 +39,6 @@ func (c *command) keysCreate() *cobra.Command {
 	cmd.Flags().StringVar(&environment, "environment", "", "environment that the key belongs to, such as sandbox")
 	cmd.Flags().StringVar(&expiresIn, "expires-in", "", "how long the key is valid, such as 720h or 30d; never expires without it")
 	required(cmd, "partner", "application", "environment")
-	complete(cmd, "environment", "sandbox", "production")
 	return c.printsAnswer(cmd)
 }
 
@@ -103,9 +102,10 @@ func showKeys(t *table, keys []client.Key) {
 func (c *command) keysRotate() *cobra.Command {
 	var overlap string
 	cmd := &cobra.Command{
-		Use:   "rotate ID",
-		Short: "Make the key that replaces another, which stays valid for a while",
-		Args:  exactArguments(1, 1, "the ID of a key"),
+		Use:               "rotate ID",
+		Short:             "Make the key that replaces another, which stays valid for a while",
+		Args:              exactArguments(1, 1, "the ID of a key"),
+		ValidArgsFunction: c.completeKeys,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := c.client()
 			if err != nil {
@@ -126,9 +126,10 @@ func (c *command) keysRevoke() *cobra.Command {
 	var wait bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use:   "revoke ID",
-		Short: "End a key at once",
-		Args:  exactArguments(1, 1, "the ID of a key"),
+		Use:               "revoke ID",
+		Short:             "End a key at once",
+		Args:              exactArguments(1, 1, "the ID of a key"),
+		ValidArgsFunction: c.completeKeys,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := c.client()
 			if err != nil {

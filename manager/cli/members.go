@@ -68,13 +68,13 @@ func (c *command) membersSetPassword() *cobra.Command {
 			if err := api.SetPassword(cmd.Context(), partner, email, password); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.process.Stdout, "The password of %s is set.\n", email)
-			return err
+			answer := map[string]string{"partner": partner, "email": email}
+			return c.print(answer, func(t *table) { t.note("The password of %s is set.", email) })
 		},
 	}
 	memberFlags(cmd, &partner, &email)
 	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input")
-	return cmd
+	return c.printsAnswer(cmd)
 }
 
 // readPassword reads all of in and drops one trailing newline.

@@ -62,17 +62,6 @@ func (c *command) print(v any, table func(*table)) error {
 	return err
 }
 
-// slowly tells a person at a terminal what takes longer than a second, until done is called.
-func (c *command) slowly(format string, args ...any) (done func()) {
-	if !isTerminal(c.process.Stderr) {
-		return func() {}
-	}
-	timer := time.AfterFunc(time.Second, func() {
-		_, _ = fmt.Fprintf(c.process.Stderr, format+" …\n", args...) // only for comfort
-	})
-	return func() { timer.Stop() }
-}
-
 // table is what a command shows to people: rows of aligned cells, and lines after them.
 type table struct {
 	rows  [][]string
