@@ -141,8 +141,7 @@ func (e *Edge) tick() {
 	}
 	e.join()
 	e.elect(now)
-	e.replica.refresh(now)
-	e.replica.load(loadBudget)
+	e.replica.goOn(now)
 	e.waiting.retry(now, false)
 	e.usage.flushDue(now)
 	if e.leader != nil {

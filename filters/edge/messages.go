@@ -97,8 +97,7 @@ func (e *Edge) woken(now int64) {
 		}
 		away = len(raw) == 1 && raw[0] == wakeAway
 	}
-	e.replica.refresh(now)
-	e.replica.load(loadBudget)
+	e.replica.goOn(now)
 	e.waiting.retry(now, away)
 	e.choosePeriod()
 }

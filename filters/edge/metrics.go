@@ -9,12 +9,13 @@ import (
 // Partners beyond are counted together as "other".
 const maxSeries = 2000
 
-// counters and gauges that are defined, by name. Defining takes a lock of the
-// whole process.
+// counters, gauges and histograms that are defined, by name. Defining takes a
+// lock of the whole process.
 var (
-	counters = map[string]proxywasm.MetricCounter{}
-	gauges   = map[string]proxywasm.MetricGauge{}
-	series   int
+	counters   = map[string]proxywasm.MetricCounter{}
+	gauges     = map[string]proxywasm.MetricGauge{}
+	histograms = map[string]proxywasm.MetricHistogram{}
+	series     int
 )
 
 func counter(name string) (proxywasm.MetricCounter, bool) {
@@ -46,6 +47,19 @@ func gauge(name string, value uint64) {
 		gauges[name] = m
 	}
 	_ = m.Set(value)
+}
+
+// record adds a value to a histogram.
+func record(name string, value uint64) {
+	m, ok := histograms[name]
+	if !ok {
+		var err error
+		if m, err = proxywasm.DefineHistogramMetric(name); err != nil {
+			return
+		}
+		histograms[name] = m
+	}
+	_ = m.Record(value)
 }
 
 // requestSeries is the series of partnergate_requests for a decision; its tags

@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -233,6 +234,9 @@ func (h *nativeHost) answerCalls(call proxywasm.Callbacks, manager http.Handler,
 	return from
 }
 
+// nativeVMs counts the VMs that were started.
+var nativeVMs int
+
 // nativeVM starts the combined filter as root context 1.
 func nativeVM(t *testing.T, rootID string, stub http.Handler) (*nativeHost, proxywasm.Callbacks) {
 	t.Helper()
@@ -241,7 +245,8 @@ func nativeVM(t *testing.T, rootID string, stub http.Handler) (*nativeHost, prox
 		Passed: quota.Identify, Counts: true,
 	})
 	// A namespace of its own: edges outlive a native VM.
-	h := newNativeHost(rootID, strings.Replace(configuration, `"partnergate"`, `"`+t.Name()+`"`, 1))
+	nativeVMs++
+	h := newNativeHost(rootID, strings.Replace(configuration, `"partnergate"`, `"`+strconv.Itoa(nativeVMs)+`"`, 1))
 	call := proxywasm.Attach(h)
 	call.OnContextCreate(1, 0)
 	call.OnVMStart(1, 0)

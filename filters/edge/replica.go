@@ -8,10 +8,11 @@ import (
 	"github.com/partnergate/partnergate/filters/proxywasm"
 )
 
-// Bytes of parts that are loaded at one go: between requests, and by a VM that
-// has nothing to serve by yet.
+// Bytes of parts that are loaded at one go: between requests; by a VM that has
+// nothing to decide by yet, and so refuses every request; and before a VM serves.
 const (
 	loadBudget    = 64 << 10
+	firstBudget   = 1 << 20
 	maxLoadAtOnce = 1 << 30
 )
 
@@ -78,6 +79,24 @@ func (r *replica) version() uint64 {
 		return 0
 	}
 	return r.snapshot.Version()
+}
+
+// goOn looks for a new policy, and takes one step of taking it over. What a step
+// costs is recorded: no request of this worker is served meanwhile.
+func (r *replica) goOn(now int64) {
+	began, busy := nowNanos(), r.loading != nil
+	r.refresh(now)
+	if busy = busy || r.loading != nil; !busy {
+		return
+	}
+	budget := loadBudget
+	if r.snapshot == nil {
+		budget = firstBudget
+	}
+	r.load(budget)
+	if budget == loadBudget {
+		record("partnergate_policy_step_microseconds", uint64(max(nowNanos()-began, 0)/1000))
+	}
 }
 
 // refresh looks whether the leader has published another policy.

@@ -45,6 +45,7 @@ const (
 	phaseWaiting              // it is paused until a lease comes
 	phasePassed               // it was let through
 	phaseRefused              // it was answered
+	phaseDone                 // it has ended
 )
 
 // scratch is for one value on its way to the host; a VM runs one callback at a time.
@@ -153,6 +154,9 @@ func (s *Stream) OnHttpResponseHeaders(int, bool) types.Action {
 
 // OnHttpStreamDone ends the stream: its slots are free again, and it is counted.
 func (s *Stream) OnHttpStreamDone() {
+	if s.phase == phaseDone {
+		return // hosts may log a stream more than once
+	}
 	s.enter()
 	if s.phase == phaseWaiting {
 		s.edge.waiting.remove(s)
@@ -161,6 +165,7 @@ func (s *Stream) OnHttpStreamDone() {
 	if s.plugin.filter.Counts && s.edge != nil {
 		s.count()
 	}
+	s.phase = phaseDone
 	current = nil
 }
 
@@ -209,12 +214,14 @@ func (s *Stream) hand() {
 }
 
 // now is the host's time in Unix milliseconds.
-func now() int64 {
+func now() int64 { return nowNanos() / 1_000_000 }
+
+func nowNanos() int64 {
 	nanoseconds, err := proxywasm.GetCurrentTimeNanoseconds()
 	if err != nil {
 		return 0
 	}
-	return nanoseconds / 1_000_000
+	return nanoseconds
 }
 
 // grpcContent reports whether a content type is gRPC's.
