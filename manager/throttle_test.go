@@ -1,0 +1,201 @@
+package manager_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+const goodPassword = "correct horse battery"
+
+// throttled is a service with members dev@acme.test and ada@acme.test who have a password.
+func throttled(t *testing.T, c *clock) *manager.Service {
+	t.Helper()
+	s := newService(t, c)
+	apply(t, s, estate(t), manager.ApplyOptions{})
+	for _, email := range []string{"dev@acme.test", "ada@acme.test"} {
+		if err := s.SetPassword(context.Background(), admin, "acme", email, goodPassword); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+func from(address string) context.Context {
+	return manager.WithOrigin(context.Background(), manager.Origin{Address: address})
+}
+
+// try logs in and returns the code of the error, "" for a login.
+func try(s *manager.Service, address, email, password string) manager.ErrorCode {
+	_, err := s.Authenticate(from(address), email, password)
+	return manager.CodeOf(err)
+}
+
+func fail(t *testing.T, s *manager.Service, times int, address, email string) {
+	t.Helper()
+	for i := range times {
+		if got := try(s, address, email, "wrong"); got != manager.CodeUnauthorized {
+			t.Fatalf("try %d of %s from %s: %q", i+1, email, address, got)
+		}
+	}
+}
+
+func TestEleventhLoginIsThrottled(t *testing.T) {
+	for _, email := range []string{"dev@acme.test", "nobody@acme.test"} { // one cannot be told from the other
+		c := newClock()
+		s := throttled(t, c)
+		fail(t, s, 5, "192.0.2.1", email)
+		c.advance(10 * time.Minute)
+		fail(t, s, 5, "192.0.2.1", email)
+		_, err := s.Authenticate(from("192.0.2.1"), strings.ToUpper(email), goodPassword)
+		var e *manager.Error
+		if !errors.As(err, &e) || e.Code != manager.CodeTooMany || e.RetryAfter < 5*time.Minute || e.RetryAfter > 5*time.Minute+time.Second {
+			t.Fatalf("%s: the 11th try: %+v", email, err)
+		}
+		c.advance(e.RetryAfter)
+		fail(t, s, 5, "192.0.2.1", email) // the first five have ended
+		if got := try(s, "192.0.2.1", email, "wrong"); got != manager.CodeTooMany {
+			t.Errorf("%s: 11 tries in 15 minutes: %q", email, got)
+		}
+	}
+}
+
+// The innocent: the member elsewhere, and others behind the same address.
+func TestThrottleSparesTheInnocent(t *testing.T) {
+	s := throttled(t, newClock())
+	fail(t, s, 10, "192.0.2.1", "dev@acme.test")
+	for _, c := range []struct {
+		address, email string
+		want           manager.ErrorCode
+	}{
+		{"192.0.2.1", "dev@acme.test", manager.CodeTooMany},
+		{"::ffff:192.0.2.1", "dev@acme.test", manager.CodeTooMany},
+		{"192.0.2.2", "dev@acme.test", ""},
+		{"192.0.2.1", "ada@acme.test", ""},
+	} {
+		if got := try(s, c.address, c.email, goodPassword); got != c.want {
+			t.Errorf("%s from %s: %q, want %q", c.email, c.address, got, c.want)
+		}
+	}
+}
+
+// An address from which many members fail is refused, but not to those who are known there.
+func TestSprayedAddress(t *testing.T) {
+	c := newClock()
+	s := throttled(t, c)
+	if got := try(s, "2001:db8::1", "ada@acme.test", goodPassword); got != "" {
+		t.Fatal(got)
+	}
+	for i := range 10 {
+		fail(t, s, 1, fmt.Sprintf("2001:db8::%d", i+1), fmt.Sprintf("guess-%d@acme.test", i)) // one /64 is one address
+	}
+	if got := try(s, "2001:db8::77", "guess-10@acme.test", "wrong"); got != manager.CodeTooMany {
+		t.Errorf("the 11th member from one address: %q", got)
+	}
+	if got := try(s, "2001:db8::77", "dev@acme.test", goodPassword); got != manager.CodeTooMany {
+		t.Errorf("a member who was never there: %q", got)
+	}
+	if got := try(s, "2001:db8::5", "ada@acme.test", goodPassword); got != "" {
+		t.Errorf("a member who is known there: %q", got)
+	}
+	if got := try(s, "2001:db8:0:1::1", "dev@acme.test", goodPassword); got != "" {
+		t.Errorf("another network: %q", got)
+	}
+	c.advance(15 * time.Minute)
+	if got := try(s, "2001:db8::77", "dev@acme.test", goodPassword); got != "" {
+		t.Errorf("after 15 minutes: %q", got)
+	}
+}
+
+// A member who is attacked from everywhere logs in from anywhere with the first right try.
+func TestMemberUnderAttack(t *testing.T) {
+	s := throttled(t, newClock())
+	for i := range 10 {
+		fail(t, s, 1, fmt.Sprintf("198.51.100.%d", i), "dev@acme.test")
+	}
+	if got := try(s, "203.0.113.1", "dev@acme.test", goodPassword); got != "" {
+		t.Errorf("a right password from elsewhere: %q", got)
+	}
+	fail(t, s, 1, "203.0.113.2", "dev@acme.test")
+	if got := try(s, "203.0.113.2", "dev@acme.test", "wrong again"); got != manager.CodeTooMany {
+		t.Errorf("a second try from an unknown address: %q", got)
+	}
+	fail(t, s, 10, "203.0.113.1", "dev@acme.test") // known by now
+	if got := try(s, "203.0.113.1", "dev@acme.test", "wrong"); got != manager.CodeTooMany {
+		t.Errorf("the 11th from a known address: %q", got)
+	}
+}
+
+// A login clears what the member's own mistakes counted for.
+func TestSuccessClearsMistakes(t *testing.T) {
+	s := throttled(t, newClock())
+	for range 3 {
+		fail(t, s, 9, "192.0.2.1", "dev@acme.test")
+		if got := try(s, "192.0.2.1", "dev@acme.test", goodPassword); got != "" {
+			t.Fatalf("the tenth, right: %q", got)
+		}
+	}
+}
+
+// Tries at once, on two managers of one store, are counted together.
+func TestThrottleCountsTogether(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.db")
+	c := newClock()
+	services := []*manager.Service{
+		startService(t, c, openStore(t, path), slog.DiscardHandler),
+		startService(t, c, openStore(t, path), slog.DiscardHandler),
+	}
+	var refused, wrong atomic.Int32
+	var work sync.WaitGroup
+	for i := range 24 {
+		work.Go(func() {
+			switch try(services[i%2], "192.0.2.1", "dev@acme.test", "wrong") {
+			case manager.CodeTooMany:
+				refused.Add(1)
+			case manager.CodeUnauthorized:
+				wrong.Add(1)
+			}
+		})
+	}
+	work.Wait()
+	if wrong.Load() != 10 || refused.Load() != 14 {
+		t.Errorf("%d were decided on and %d refused, want 10 and 14", wrong.Load(), refused.Load())
+	}
+}
+
+// Unknown member, member without password, wrong and oversized password do the same work.
+func TestSamePasswordWork(t *testing.T) {
+	s := throttled(t, newClock())
+	work := func(email, password string) int64 {
+		before := s.PasswordWork()
+		if got := try(s, "192.0.2.1", email, password); got != manager.CodeUnauthorized {
+			t.Fatalf("%s: %q", email, got)
+		}
+		return s.PasswordWork() - before
+	}
+	for name, did := range map[string]int64{
+		"unknown":          work("nobody@acme.test", goodPassword),
+		"without password": work("eve@acme.test", goodPassword),
+		"wrong":            work("dev@acme.test", "wrong"),
+		"oversized":        work("dev@acme.test", strings.Repeat("x", 1<<20)),
+	} {
+		if did != 1 {
+			t.Errorf("%s: %d passwords were hashed, want 1", name, did)
+		}
+	}
+	fail(t, s, 7, "192.0.2.1", "dev@acme.test")
+	before := s.PasswordWork()
+	_ = try(s, "192.0.2.1", "dev@acme.test", "wrong")
+	if got := try(s, "192.0.2.1", "dev@acme.test", "wrong"); got != manager.CodeTooMany || s.PasswordWork()-before > 1 {
+		t.Errorf("a throttled login: %q after hashing %d", got, s.PasswordWork()-before)
+	}
+}
