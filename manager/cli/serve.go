@@ -29,6 +29,7 @@ Give tokens by variable: other users of the machine can see flags.`,
 	setting(f, &settings.Store, "store", server.StoreVariable, firstOf(get(server.StoreVariable), server.DefaultStore(get)), "where everything is kept: sqlite:///path/to/file.db")
 	setting(f, &settings.PublicURL, "public-url", server.PublicURLVariable, get(server.PublicURLVariable), "URL at which browsers find the portal; https makes its cookies secure")
 	setting(f, &settings.ModulesDir, "modules", server.ModulesVariable, get(server.ModulesVariable), "folder of the wasm modules to serve under /wasm/")
+	setting(f, &settings.TrustedProxies, "trusted-proxies", server.TrustedProxiesVariable, get(server.TrustedProxiesVariable), "addresses and networks of proxies in front of the manager, whose X-Forwarded-For is believed")
 	setting(f, &settings.LogLevel, "log-level", server.LogLevelVariable, firstOf(get(server.LogLevelVariable), "info"), "debug, info, warn or error")
 	secret(f, &settings.AdminToken, "admin-token", server.AdminTokenVariable, get, "token of the admin API, at least 32 characters")
 	secret(f, &settings.EdgeToken, "edge-token", server.EdgeTokenVariable, get, "tokens of the proxies, separated by commas, each at least 32 characters")

@@ -106,7 +106,7 @@ func (s *Server) handler(settings Settings, wiring Wiring, logger *slog.Logger, 
 	}
 	return httpapi.New(httpapi.Config{
 		Service: s.service, AdminToken: settings.AdminToken, EdgeTokens: settings.EdgeTokens(),
-		ModulesDir: settings.ModulesDir, Registry: registry, Logger: logger, Portal: portal,
+		ModulesDir: settings.ModulesDir, Registry: registry, Logger: logger, Portal: portal, TrustedProxies: settings.Proxies(),
 	}), nil
 }
 

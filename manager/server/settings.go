@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,13 +16,14 @@ import (
 
 // Variables of the environment that hold the settings.
 const (
-	ListenVariable     = "PARTNERGATE_LISTEN"
-	StoreVariable      = "PARTNERGATE_STORE"
-	AdminTokenVariable = "PARTNERGATE_ADMIN_TOKEN"
-	EdgeTokenVariable  = "PARTNERGATE_EDGE_TOKEN"
-	PublicURLVariable  = "PARTNERGATE_PUBLIC_URL"
-	ModulesVariable    = "PARTNERGATE_MODULES"
-	LogLevelVariable   = "PARTNERGATE_LOG_LEVEL"
+	ListenVariable         = "PARTNERGATE_LISTEN"
+	StoreVariable          = "PARTNERGATE_STORE"
+	AdminTokenVariable     = "PARTNERGATE_ADMIN_TOKEN"
+	EdgeTokenVariable      = "PARTNERGATE_EDGE_TOKEN"
+	PublicURLVariable      = "PARTNERGATE_PUBLIC_URL"
+	ModulesVariable        = "PARTNERGATE_MODULES"
+	LogLevelVariable       = "PARTNERGATE_LOG_LEVEL"
+	TrustedProxiesVariable = "PARTNERGATE_TRUSTED_PROXIES"
 )
 
 // DefaultListen is where the manager listens when nothing is said.
@@ -33,13 +35,14 @@ const minToken = 32
 // Settings are what a manager needs to know before it starts. All are texts as
 // the operator gave them, so that Check can name every wrong one at once.
 type Settings struct {
-	Listen     string // host:port; port 0 is any free one
-	Store      string // sqlite:///path/to/file, or mongodb://…
-	AdminToken string
-	EdgeToken  string // several separated by commas are valid at once
-	PublicURL  string // empty: http:// and the address listened on
-	ModulesDir string // holds the wasm modules to serve; empty: none
-	LogLevel   string // debug, info, warn or error; empty: info
+	Listen         string // host:port; port 0 is any free one
+	Store          string // sqlite:///path/to/file, or mongodb://…
+	AdminToken     string
+	EdgeToken      string // several separated by commas are valid at once
+	PublicURL      string // empty: http:// and the address listened on
+	ModulesDir     string // holds the wasm modules to serve; empty: none
+	LogLevel       string // debug, info, warn or error; empty: info
+	TrustedProxies string // addresses and networks separated by commas, whose X-Forwarded-For is believed; empty: none
 }
 
 // Check returns every problem of the settings, each with its variable, rule and remedy.
@@ -69,6 +72,7 @@ func (s Settings) Check() error {
 	add(PublicURLVariable, checkPublicURL(s.PublicURL))
 	add(ModulesVariable, checkFolder(s.ModulesDir))
 	add(LogLevelVariable, checkLevel(s.LogLevel))
+	add(TrustedProxiesVariable, checkProxies(s.TrustedProxies))
 	if problems == nil {
 		return nil
 	}
@@ -170,6 +174,38 @@ func checkLevel(level string) string {
 		return ""
 	}
 	return fmt.Sprintf("is %q; it must be debug, info, warn or error", level)
+}
+
+func checkProxies(proxies string) string {
+	if _, wrong := readProxies(proxies); wrong != "" {
+		return fmt.Sprintf("has %q, which is no IP address or network; write such as 10.0.0.0/8 or 192.0.2.1, separated by commas", wrong)
+	}
+	return ""
+}
+
+// readProxies returns the networks, or the first word that is none.
+func readProxies(proxies string) (prefixes []netip.Prefix, wrong string) {
+	if proxies == "" {
+		return nil, ""
+	}
+	for word := range strings.SplitSeq(proxies, ",") {
+		word = strings.TrimSpace(word)
+		prefix, err := netip.ParsePrefix(word)
+		if at, alone := netip.ParseAddr(word); alone == nil {
+			prefix, err = netip.PrefixFrom(at, at.BitLen()), nil
+		}
+		if err != nil {
+			return nil, word
+		}
+		prefixes = append(prefixes, prefix.Masked())
+	}
+	return prefixes, ""
+}
+
+// Proxies are the networks of TrustedProxies of checked settings.
+func (s Settings) Proxies() []netip.Prefix {
+	prefixes, _ := readProxies(s.TrustedProxies) // Check has read it
+	return prefixes
 }
 
 // Level is the log level of checked settings.

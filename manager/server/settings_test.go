@@ -44,6 +44,8 @@ func TestSettings(t *testing.T) {
 		{"public URL with path", func(s *server.Settings) { s.PublicURL = "https://example.com/portal" }, []string{"PARTNERGATE_PUBLIC_URL: "}},
 		{"public URL without scheme", func(s *server.Settings) { s.PublicURL = "example.com" }, []string{"PARTNERGATE_PUBLIC_URL: "}},
 		{"modules that are not there", func(s *server.Settings) { s.ModulesDir = "/nonexistent" }, []string{"PARTNERGATE_MODULES: "}},
+		{"trusted proxies", func(s *server.Settings) { s.TrustedProxies = "10.0.0.0/8, 192.0.2.1, 2001:db8::/32" }, nil},
+		{"a proxy by name", func(s *server.Settings) { s.TrustedProxies = "10.0.0.0/8,lb.example.com" }, []string{`PARTNERGATE_TRUSTED_PROXIES: has "lb.example.com"`}},
 		{"log level", func(s *server.Settings) { s.LogLevel = "loud" }, []string{"PARTNERGATE_LOG_LEVEL: "}},
 		{"all at once", func(s *server.Settings) { *s = server.Settings{Listen: "x", LogLevel: "loud"} }, []string{
 			"PARTNERGATE_LISTEN: ", "PARTNERGATE_STORE: ", "PARTNERGATE_ADMIN_TOKEN: ", "PARTNERGATE_EDGE_TOKEN: ", "PARTNERGATE_LOG_LEVEL: "}},
