@@ -60,7 +60,7 @@ func (d *decisions) stepOne(ctx context.Context, policyNow *state, stored Bucket
 	if stored.Revision > 0 {
 		var err error
 		if bucket, err = lease.Decode(id.Kind, stored.State); err != nil {
-			d.x.service.logger.Error("the leases of a bucket cannot be read; nothing is granted of it", "bucket", stored.ID, "error", err)
+			d.x.service.logger.ErrorContext(ctx, "the leases of a bucket cannot be read; nothing is granted of it", "bucket", stored.ID, "error", err)
 			return
 		}
 	}

@@ -2,11 +2,14 @@ package manager
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/wire"
+	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
 // A watch without news is answered after watchLongest at most, and watchSpread
@@ -24,18 +27,18 @@ func (s *Service) Watch(ctx context.Context, body []byte) (reply []byte, err err
 	if err != nil {
 		return nil, unreadable("watch", err)
 	}
-	if m.Schema != policy.SchemaVersion {
-		return nil, &Error{Code: CodeInvalid, Reason: "schema_unknown",
-			Message: "this manager makes snapshots that the filters of that proxy cannot read; bring manager and filters to versions that are at most one apart"}
+	if !policy.Readable(m.Schema) {
+		return nil, unknownSchema(m.Schema)
 	}
 	id, err := proxyID(m.Proxy.Node, m.Proxy.Nonce)
 	if err != nil {
 		return nil, err
 	}
+	telemetry.Note(ctx, "proxy", id)
 	defer s.metrics.watching()()
 	s.catchUp(ctx, &m)
 	answer := s.watch(ctx, id, &m)
-	return answer.Append(nil), nil
+	return wire.InVersionOf(body, answer.Append(nil)), nil
 }
 
 // catchUp asks the store for the policy where a proxy has a newer one than
@@ -130,6 +133,9 @@ func (s *Service) Parts(_ context.Context, body []byte) (reply []byte, err error
 	size := 64
 	for _, digest := range m.Digests {
 		part := published.Parts[digest]
+		if len(part) == 0 {
+			s.metrics.partMissing()
+		}
 		if size += len(part) + 4; size > wire.MaxMessage {
 			break
 		}
@@ -137,10 +143,27 @@ func (s *Service) Parts(_ context.Context, body []byte) (reply []byte, err error
 	}
 	reply = answer.Append(make([]byte, 0, size))
 	s.metrics.partsSent(len(reply))
-	return reply, nil
+	return wire.InVersionOf(body, reply), nil
+}
+
+// Reasons for which a proxy is refused that is of another version.
+const (
+	ReasonVersion = wire.UnknownVersion // of the messages
+	ReasonSchema  = wire.UnknownSchema  // of the policy
+)
+
+func unknownSchema(schema uint8) error {
+	return &Error{Code: CodeVersion, Reason: ReasonSchema, Message: fmt.Sprintf(
+		"the filters of that proxy read policies of schema version %d and the one before; this manager makes version %d. "+
+			"Bring manager and filters to versions that are at most one apart", schema, policy.SchemaVersion)}
 }
 
 func unreadable(what string, err error) error {
+	if errors.Is(err, wire.ErrVersion) {
+		return &Error{Code: CodeVersion, Reason: ReasonVersion, Message: fmt.Sprintf(
+			"the body is a %s message of a version that this manager does not speak: it speaks %d to %d. "+
+				"Bring manager and filters to versions that are at most one apart", what, wire.Oldest, wire.Version)}
+	}
 	return &Error{Code: CodeInvalid, Reason: "malformed",
 		Message: "the body is not a " + what + " message: " + err.Error() + "; bring manager and filters to versions that are at most one apart"}
 }

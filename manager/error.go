@@ -18,12 +18,15 @@ const (
 	CodeStale        ErrorCode = "stale"        // If-Match names an older revision: 412
 	CodeUnauthorized ErrorCode = "unauthorized" // 401
 	CodeForbidden    ErrorCode = "forbidden"    // 403
+	CodeVersion      ErrorCode = "version"      // a proxy speaks a version that this manager does not: 501
 	CodeTooMany      ErrorCode = "too_many"     // tried too often: 429
 	CodeUnavailable  ErrorCode = "unavailable"  // the store is away: 503
 )
 
 // Error is an error that a person can act on.
 type Error struct {
+	cause error // for the log, which may say more than a caller should know; nil: none
+
 	Code       ErrorCode
 	Reason     string        // a short machine word where one is promised, such as "operation_overlap"; may be empty
 	Message    string        // what is wrong, where, and the remedy
@@ -39,6 +42,9 @@ type Field struct {
 	Path     string `json:"field"`              // such as spec.limits[0].rate.per
 	Message  string `json:"message"`
 }
+
+// Cause is what the log is to tell beside the error; nil for nothing.
+func (e *Error) Cause() error { return e.cause }
 
 // Error implements error.
 func (e *Error) Error() string {

@@ -44,8 +44,9 @@ type Metrics struct {
 	compileTime   prometheus.Histogram
 	publications  prometheus.Counter
 	storeErrors   *prometheus.CounterVec
-	throttled     prometheus.Counter
-	proxies       atomic.Pointer[func() float64]
+	inside
+	throttled prometheus.Counter
+	proxies   atomic.Pointer[func() float64]
 }
 
 type requestSeries struct{ partner, product, environment, outcome string }
@@ -73,6 +74,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	live := prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("proxies_live", "Proxies heard from within the last 15 seconds.")), m.live)
 	registry.MustRegister(m.requests, m.usageRows, m.dropped, m.syncs, m.watches, m.partsBytes, m.grants, m.holds, m.conflicts,
 		m.policyVersion, m.compileTime, m.publications, m.throttled, m.storeErrors, live)
+	m.inside.register(registry)
 	for _, result := range []string{syncStored, syncRepeated, syncRefused, syncFailed} {
 		m.syncs.WithLabelValues(result)
 	}
@@ -181,19 +183,17 @@ func (m *Metrics) granted(grants []policy.Grant) {
 
 func grantKind(g *policy.Grant) string {
 	id, _ := policy.ParseBucketID(g.ID)
+	return kindOf(id.Kind)
+}
+
+func kindOf(kind policy.LimitKind) string {
 	switch {
-	case id.Kind.Rate():
+	case kind.Rate():
 		return "rate"
-	case id.Kind.Quota():
+	case kind.Quota():
 		return "quota"
 	}
 	return "concurrency"
-}
-
-func (m *Metrics) leaseHeld() {
-	if m != nil {
-		m.holds.Inc()
-	}
 }
 
 func (m *Metrics) leaseConflict() {

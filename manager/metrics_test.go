@@ -19,6 +19,7 @@ import (
 // recorder remembers what is registered.
 type recorder struct {
 	*prometheus.Registry
+	t          *testing.T
 	collectors []prometheus.Collector
 }
 
@@ -32,12 +33,15 @@ var description = regexp.MustCompile(`fqName: "(.*?)", help: "(.*?)",.* variable
 // rows are the metrics as they stand in the documentation.
 func (r *recorder) rows() (rows []string) {
 	for _, c := range r.collectors {
-		kind := kindOf(c)
 		descriptions := make(chan *prometheus.Desc, 10)
 		c.Describe(descriptions)
 		close(descriptions)
 		for d := range descriptions {
 			m := description.FindStringSubmatch(d.String())
+			kind := kindOf(c, m[1])
+			if (kind == "counter") != strings.HasSuffix(m[1], "_total") {
+				r.t.Errorf("%s is a %s: counters end in _total, and nothing else does", m[1], kind)
+			}
 			labels := strings.ReplaceAll(m[3], ",", ", ")
 			rows = append(rows, strings.ReplaceAll(fmt.Sprintf("| `%s` | %s | %s | %s |", m[1], kind, labels, m[2]), "|  |", "| |"))
 		}
@@ -45,8 +49,9 @@ func (r *recorder) rows() (rows []string) {
 	return rows
 }
 
-// kindOf is the type of a collector. Vectors without values yet are of counters.
-func kindOf(c prometheus.Collector) string {
+// kindOf is the type of a collector. Of vectors without values yet those of
+// counters end in _total.
+func kindOf(c prometheus.Collector, name string) string {
 	metrics := make(chan prometheus.Metric, 10)
 	c.Collect(metrics)
 	close(metrics)
@@ -61,11 +66,14 @@ func kindOf(c prometheus.Collector) string {
 			return "histogram"
 		}
 	}
+	if !strings.HasSuffix(name, "_total") {
+		return "gauge"
+	}
 	return "counter"
 }
 
 func TestMetricsAreDocumented(t *testing.T) {
-	r := &recorder{Registry: prometheus.NewRegistry()}
+	r := &recorder{Registry: prometheus.NewRegistry(), t: t}
 	manager.NewMetrics(r)
 	page, err := os.ReadFile("../docs/metrics.md")
 	if err != nil {

@@ -33,13 +33,15 @@ const (
 
 // passwords hashes and checks passwords.
 type passwords struct {
+	metrics *Metrics
+
 	turns chan struct{}
 	work  atomic.Int64 // passwords hashed or checked: the work done for each must be the same
 	decoy string       // the hash of a password that nobody has
 }
 
-func newPasswords() *passwords {
-	p := &passwords{turns: make(chan struct{}, maxHashing)}
+func newPasswords(metrics *Metrics) *passwords {
+	p := &passwords{metrics: metrics, turns: make(chan struct{}, maxHashing)}
 	p.decoy = hashPassword(rand.Text())
 	return p
 }
@@ -70,6 +72,7 @@ func (p *passwords) check(ctx context.Context, password, hash string) (bool, err
 }
 
 func (p *passwords) begin(ctx context.Context) error {
+	defer p.metrics.passwordWaits()()
 	select {
 	case p.turns <- struct{}{}:
 		return nil

@@ -55,6 +55,7 @@ func (s *Service) checkPassword(ctx context.Context, email, password string) (*A
 		try.undo(ctx)
 		return nil, err
 	}
+	s.metrics.passwordGiven(right)
 	if !right {
 		return nil, errLogin()
 	}

@@ -47,6 +47,8 @@ type contact struct {
 	nudged   bool            // the next answer to a watch says that it is to sync
 	buckets  map[string]bool // buckets that it is to be asked about though it may not report them
 	policyAt time.Time       // when a watch confirmed the policy
+	synced   bool            // a batch of it was stored here, and told
+	version  int64           // by which policy it decides
 }
 
 func newContacts(now time.Time) *contacts {

@@ -7,6 +7,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
 // pollInterval is how often a Service asks whether another manager has written.
@@ -18,6 +22,7 @@ type Config struct {
 	Now     func() time.Time // nil: time.Now
 	Logger  *slog.Logger     // nil: slog.Default()
 	Metrics *Metrics         // nil: none recorded
+	Tracer  trace.Tracer     // nil: no spans
 }
 
 // Service is the manager's domain: every change of policy, every key, member
@@ -27,6 +32,7 @@ type Service struct {
 	now       func() time.Time
 	logger    *slog.Logger
 	metrics   *Metrics
+	tracing   tracing
 	compiler  compiler
 	publisher publisher
 	passwords *passwords
@@ -64,15 +70,13 @@ type Actor struct {
 // production exist, and compiles the first snapshot. Close ends what it starts.
 func NewService(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{
-		store: c.Store, now: c.Now, logger: c.Logger, metrics: c.Metrics,
-		passwords: newPasswords(), writing: make(chan struct{}, 1),
+		now: c.Now, logger: telemetry.Logger(c.Logger), metrics: c.Metrics, tracing: tracing{c.Tracer},
+		passwords: newPasswords(c.Metrics), writing: make(chan struct{}, 1),
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if s.logger == nil {
-		s.logger = slog.Default()
-	}
+	s.store = &observedStore{Store: c.Store, metrics: s.metrics, tracing: s.tracing}
 	s.publisher.changed = make(chan struct{})
 	s.contacts, s.buckets = newContacts(s.now()), newBucketLocks()
 	s.notifier, _ = c.Store.(Notifier)
@@ -83,6 +87,7 @@ func NewService(ctx context.Context, c Config) (*Service, error) {
 		s.cancel()
 		return nil, err
 	}
+	s.metrics.serves(s)
 	s.work.Go(s.poll)
 	if s.notifier != nil {
 		s.work.Go(s.listen)
@@ -234,5 +239,5 @@ func (s *Service) unavailable(what string, err error) error {
 		s.metrics.storeFailed(what)
 		s.logger.Error("the store failed", "call", what, "error", err)
 	}
-	return &Error{Code: CodeUnavailable, Message: "the store does not answer; try again in a moment"}
+	return &Error{Code: CodeUnavailable, Message: "the store does not answer; try again in a moment", cause: err}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/wire"
+	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
 // maxHold is how long a batch whose proxy wants what others have to give back
@@ -18,6 +19,7 @@ const maxHold = 150 * time.Millisecond
 // stored before is not counted again and gets the same answer. Body and reply
 // are a Sync and a SyncReply of package wire.
 func (s *Service) Sync(ctx context.Context, body []byte) (reply []byte, err error) {
+	defer s.metrics.syncBegun(len(body))()
 	m, err := wire.ParseSync(string(body))
 	if err != nil {
 		s.metrics.synced(syncRefused)
@@ -28,6 +30,7 @@ func (s *Service) Sync(ctx context.Context, body []byte) (reply []byte, err erro
 		s.metrics.synced(syncRefused)
 		return nil, err
 	}
+	telemetry.Note(ctx, "proxy", id)
 	contact := s.contacts.hear(id, s.now())
 	select {
 	case contact.busy <- struct{}{}:
@@ -36,9 +39,11 @@ func (s *Service) Sync(ctx context.Context, body []byte) (reply []byte, err erro
 		return nil, &Error{Code: CodeUnavailable, Message: "an earlier batch of that proxy is still being stored; send this one again"}
 	}
 	x := &exchange{service: s, id: id, contact: contact, batch: &m}
+	ctx, end := s.tracing.begin(ctx, "sync")
 	reply, err = x.run(ctx)
+	end(err)
 	s.metrics.synced(x.result(err))
-	return reply, err
+	return wire.InVersionOf(body, reply), err
 }
 
 // exchange is one batch on its way into the store, and its answer.
@@ -144,7 +149,7 @@ func (x *exchange) load(ctx context.Context, now time.Time) error {
 		return &Error{Code: CodeConflict, Reason: "sequence_stale", Message: "batch " + strconv.FormatUint(x.batch.Sequence, 10) +
 			" of the proxy " + x.id + " is older than the last one stored, " + strconv.FormatUint(p.Sequence, 10) + "; two proxies must not share one nonce"}
 	case p.Sequence+1 < x.batch.Sequence:
-		s.logger.Warn("batches of a proxy are missing; was the store restored?", "proxy", x.id, "stored", p.Sequence, "received", x.batch.Sequence)
+		s.logger.WarnContext(ctx, "batches of a proxy are missing; was the store restored?", "proxy", x.id, "stored_sequence", p.Sequence, "sequence", x.batch.Sequence)
 	}
 	x.proxy = p
 	return nil
@@ -204,7 +209,9 @@ func (x *exchange) commit(ctx context.Context, commit SyncCommit, d *decisions) 
 	next.Revision++
 	s.contacts.caughtUp(x.contact)
 	x.proxy, x.starved, x.awaited = &next, d.starved, false
+	s.contacts.decides(x.contact, next.PolicyVersion)
 	s.metrics.granted(d.grants)
+	s.metrics.decided(d.ids, d.grants)
 	s.contacts.changed(d.changed)
 	x.nudge(ctx, d.nudges)
 	return nil
@@ -234,7 +241,7 @@ const maxPolicyAge = 366 * 24 * time.Hour
 // to the answer, which nobody has seen yet.
 func (x *exchange) hold(ctx context.Context) {
 	s := x.service
-	s.metrics.leaseHeld()
+	defer s.metrics.held()()
 	timer := time.NewTimer(maxHold)
 	defer timer.Stop()
 	changed, done := s.contacts.wait(x.starved)

@@ -229,7 +229,7 @@ func TestUnreadableMessages(t *testing.T) {
 	s := newService(t, c)
 	calls := map[string]func(context.Context, []byte) ([]byte, error){"sync": s.Sync, "watch": s.Watch, "parts": s.Parts}
 	for name, call := range calls {
-		for _, body := range []string{"", "{}", "<html>", "\x01", "\x02\x05", strings.Repeat("\xff", 99)} {
+		for _, body := range []string{"", "{}", "<html>", "\x01", "\x02\x09", strings.Repeat("\xff", 99)} {
 			_, err := call(context.Background(), []byte(body))
 			if wantCode(t, err, manager.CodeInvalid, "malformed"); !strings.Contains(err.Error(), name) {
 				t.Errorf("%q does not name %s", err, name)

@@ -180,15 +180,19 @@ func (s *Service) retain() {
 }
 
 func (s *Service) dropOld(ctx context.Context) {
-	now := s.now()
+	now, done := s.now(), true
+	defer func() { s.metrics.retained(done) }()
 	s.contacts.forget(now.Add(-retentionPeriod))
 	if err := s.store.DeleteUsageBefore(ctx, now.Add(-usageKept), now.Add(-requestsKept)); err != nil {
+		done = false
 		_ = s.unavailable("DeleteUsageBefore", err) // logged and counted; it is tried again in an hour
 	}
 	if err := s.store.DeleteExpiredMarks(ctx, now); err != nil {
+		done = false
 		_ = s.unavailable("DeleteExpiredMarks", err)
 	}
 	if err := s.store.DeleteProxiesBefore(ctx, now.Add(-proxyRecordsKept)); err != nil {
+		done = false
 		_ = s.unavailable("DeleteProxiesBefore", err)
 	}
 }

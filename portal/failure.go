@@ -65,10 +65,10 @@ func (s *server) told(r *http.Request, err error) (status int, title, text strin
 		case manager.CodeConflict, manager.CodeStale:
 			return http.StatusConflict, "That is no longer so", e.Message
 		case manager.CodeUnavailable:
-			s.logger.Error("the portal is without its store", "error", err, "path", r.URL.Path, "request_id", r.Header.Get("X-Request-Id"))
+			s.logger.ErrorContext(r.Context(), "the portal is without its store", "error", err, "method", r.Method, "path", r.URL.Path)
 			return http.StatusServiceUnavailable, "The portal is not available", "It cannot reach its data right now. Your API keys go on working. Try again in a few seconds."
 		}
 	}
-	s.logger.Error("the portal failed", "error", err, "method", r.Method, "path", r.URL.Path, "request_id", r.Header.Get("X-Request-Id"))
+	s.logger.ErrorContext(r.Context(), "the portal failed", "error", err, "method", r.Method, "path", r.URL.Path)
 	return http.StatusInternalServerError, "Something went wrong", "The portal failed to make this page; the operator finds the reason in its log. Your API keys go on working. Try again."
 }

@@ -60,7 +60,7 @@ func (s *server) recovering(next http.Handler) http.Handler {
 			if err, ok := caught.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(caught)
 			}
-			s.logger.Error("the portal failed", "panic", caught, "method", r.Method, "path", r.URL.Path, "stack", string(debug.Stack()))
+			s.logger.ErrorContext(r.Context(), "the portal failed", "panic", fmt.Sprint(caught), "method", r.Method, "path", r.URL.Path, "stack", string(debug.Stack()))
 			s.fail(w, r, fmt.Errorf("panic: %v", caught))
 		}()
 		next.ServeHTTP(w, r)

@@ -157,7 +157,7 @@ func (v *visit) showKey(application applicationCard, key *manager.NewKey, rotate
 		view.Expires = until(*key.ExpiresAt, v.now())
 	}
 	if view.Curl, err = v.tryLine(key.Environment); err != nil {
-		v.logger.Error("the portal could not find a line to try a new key with", "error", err) // the key matters more
+		v.logger.ErrorContext(v.ctx(), "the portal could not find a line to try a new key with", "error", err) // the key matters more
 	}
 	return v.render(view)
 }

@@ -95,7 +95,7 @@ func fill(v reflect.Value) {
 func (s *server) render(w http.ResponseWriter, r *http.Request, status int, view any) {
 	var body bytes.Buffer
 	if err := s.pages[reflect.TypeOf(view)].Execute(&body, view); err != nil {
-		s.logger.Error("a page of the portal failed", "error", err, "path", r.URL.Path)
+		s.logger.ErrorContext(r.Context(), "a page of the portal failed", "error", err, "method", r.Method, "path", r.URL.Path)
 		http.Error(w, "The portal failed to make this page. Try again.", http.StatusInternalServerError)
 		return
 	}

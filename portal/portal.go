@@ -15,6 +15,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
 // Config configures the portal.
@@ -62,11 +63,8 @@ func newServer(c Config) (*server, error) {
 		service:   c.Service,
 		publicURL: strings.TrimRight(c.PublicURL, "/"),
 		secure:    public.Scheme == "https",
-		logger:    c.Logger,
+		logger:    telemetry.Logger(c.Logger),
 		now:       c.Now,
-	}
-	if s.logger == nil {
-		s.logger = slog.Default()
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
 // visit is one request of a member who is logged in, for one partner. What it
@@ -85,6 +86,7 @@ func (s *server) visit(w http.ResponseWriter, r *http.Request) (*visit, error) {
 	if login == nil || err != nil {
 		return nil, err
 	}
+	telemetry.Note(r.Context(), "actor", login.Account.Email)
 	v := &visit{server: s, w: w, r: r, email: login.Account.Email, memberships: login.Memberships}
 	if len(v.memberships) == 0 {
 		return v, nil

@@ -176,7 +176,7 @@ func encodePart(id PartID, bits uint8, records []*record) string {
 	}
 	b := make([]byte, 0, size)
 	b = append(b, partMagic...)
-	b = append(b, SchemaVersion, byte(id.Table), bits, 0)
+	b = append(b, SchemaWritten, byte(id.Table), bits, 0)
 	b = appendUint32(appendUint32(b, uint32(id.Shard)), uint32(len(records)))
 	offset := partHeadSize + len(records)*partIndexSize
 	for _, r := range records {

@@ -16,7 +16,7 @@ const maxManifest = manifestHeadSize + MaxParts*manifestEntrySize + digestSize
 // Delta writes next as a delta from held, or as it is where that is shorter.
 func Delta(held, next *Manifest) string {
 	d := deltaWriter{b: append(make([]byte, 0, 1024), deltaMagic...)}
-	d.b = append(d.b, SchemaVersion)
+	d.b = append(d.b, SchemaWritten)
 	d.insert(next.raw[:manifestHeadSize])
 	at := 0
 	for i := range next.Len() {
@@ -81,7 +81,7 @@ func ReadManifest(raw string, held *Manifest) (*Manifest, error) {
 	if len(raw) < 5 || raw[:4] != deltaMagic {
 		return ParseManifest(raw)
 	}
-	if raw[4] != SchemaVersion {
+	if !readsSchema(raw[4]) {
 		return nil, ErrSchema
 	}
 	if held == nil {

@@ -1,11 +1,7 @@
 package policy
 
-// Sizes and versions of the snapshot's format.
+// Sizes of the snapshot's format.
 const (
-	// SchemaVersion is raised when parts or manifest change their form. The
-	// manager serves the version before it too, so that filters and manager may
-	// differ by one.
-	SchemaVersion = 1
 	// MaxPart is the most bytes of one part.
 	MaxPart = 256 << 10
 	// MaxParts is the most parts of a snapshot.
@@ -99,7 +95,7 @@ func ParseManifest(raw string) (*Manifest, error) {
 	if len(raw) < 6 || raw[:4] != manifestMagic {
 		return nil, ErrNotManifest
 	}
-	if raw[4] != SchemaVersion {
+	if !readsSchema(raw[4]) {
 		return nil, ErrSchema
 	}
 	if len(raw) < manifestHeadSize+digestSize {
@@ -194,7 +190,7 @@ func (m *Manifest) Follows(held *Manifest, now int64) error {
 func appendManifest(m *Manifest, entries []ManifestEntry) []byte {
 	b := make([]byte, 0, manifestHeadSize+len(entries)*manifestEntrySize+digestSize)
 	b = append(b, manifestMagic...)
-	b = append(b, SchemaVersion, 0, 0, 0)
+	b = append(b, SchemaWritten, 0, 0, 0)
 	if m.Emptied {
 		b[5] = 1
 	}

@@ -57,7 +57,7 @@ func partHead(raw string, id PartID, bits uint8) (part, error) {
 	if r.take(4) != partMagic {
 		return part{}, ErrMalformed
 	}
-	if r.uint8() != SchemaVersion {
+	if !readsSchema(r.uint8()) {
 		return part{}, ErrSchema
 	}
 	ours := Table(r.uint8()) == id.Table && r.uint8() == bits && r.uint8() == 0 && r.uint32() == uint32(id.Shard)

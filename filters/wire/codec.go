@@ -121,12 +121,12 @@ func (d *decoder) count(limit, size int) int {
 }
 
 func (d *decoder) head(kind byte) {
-	if v := d.byte(); v != Version {
-		d.fail(ErrVersion)
-		return
-	}
-	if d.byte() != kind {
+	v := d.byte()
+	switch { // in every version the first byte is its number, the second the kind
+	case d.byte() != kind:
 		d.fail(ErrMalformed)
+	case v < Oldest || v > Version:
+		d.fail(ErrVersion)
 	}
 }
 

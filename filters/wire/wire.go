@@ -10,9 +10,32 @@ package wire
 
 import "github.com/partnergate/partnergate/filters/policy"
 
-// Version is the version of these messages. The manager answers the version
-// before it too.
-const Version = 1
+// Versions of these messages. Both sides read Oldest to Version, and the manager
+// answers in the version in which it was asked, so that the two may be one apart.
+const (
+	Version = 1 // what a proxy speaks first
+	Oldest  = 1 // the one before, once there is one
+)
+
+// InVersionOf makes an answer one in the version of what was asked. The form of
+// all versions that are read is the same but for its number.
+func InVersionOf(asked, answer []byte) []byte {
+	if len(asked) == 0 || len(answer) == 0 || answer[0] == asked[0] || asked[0] < Oldest || asked[0] > Version {
+		return answer
+	}
+	return append([]byte{asked[0]}, answer[1:]...)
+}
+
+// OtherVersion is the version to speak to a manager that refuses v.
+func OtherVersion(v byte) byte { return Oldest + Version - v }
+
+// Why the manager refuses a proxy of another version, in the header
+// VersionHeader of its answer, whose status is 501.
+const (
+	VersionHeader  = "x-partnergate-refused"
+	UnknownVersion = "version_unknown" // of the messages
+	UnknownSchema  = "schema_unknown"  // of the policy
+)
 
 // Paths of the three calls: POST, application/octet-stream, Authorization:
 // Bearer with the edge token.

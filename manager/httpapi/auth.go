@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
 // Principal is who calls the API.
@@ -70,6 +71,7 @@ func (a *api) requireAdmin(c *gin.Context, needs permission) error {
 		c.Header("WWW-Authenticate", realm)
 		return err
 	}
+	telemetry.Note(c.Request.Context(), "actor", p.Name)
 	if err := p.may(needs); err != nil {
 		return err
 	}

@@ -12,8 +12,10 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
 // Config configures the handler. Service, AdminToken and EdgeTokens are required.
@@ -28,6 +30,8 @@ type Config struct {
 	Now        func() time.Time     // nil: time.Now
 	// TrustedProxies are the proxies in front of the manager whose X-Forwarded-For is believed; nil: none.
 	TrustedProxies []netip.Prefix
+	Metrics        *manager.Metrics     // nil: none recorded
+	Tracing        trace.TracerProvider // nil: no spans
 }
 
 // api holds what the endpoints share.
@@ -38,14 +42,13 @@ type api struct {
 	admin   tokens
 	edge    tokens
 	modules *modules
+	metrics *manager.Metrics
 	estate  chan struct{} // holds one token while a body of a whole estate is worked on
 }
 
 // New returns the handler of the whole server.
 func New(c Config) http.Handler {
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.Logger = telemetry.Logger(c.Logger)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -56,28 +59,34 @@ func New(c Config) http.Handler {
 		admin:   newTokens(c.AdminToken),
 		edge:    newTokens(c.EdgeTokens...),
 		modules: &modules{dir: c.ModulesDir},
+		metrics: c.Metrics,
 		estate:  make(chan struct{}, 1),
 	}
-	return observe(c.Logger, c.TrustedProxies, split(a.router(c.Registry), c.Portal))
+	return traced(c.Tracing, observe(c.Logger, c.Metrics, c.TrustedProxies, split(a.router(c.Registry), c.Portal)))
 }
 
 // split sends the paths that the API owns to it and all others to the portal.
 func split(api http.Handler, portal http.Handler) http.Handler {
-	owned := []string{"/api/", "/edge/", "/wasm/"}
-	exact := map[string]bool{"/api": true, "/metrics": true, "/healthz": true, "/readyz": true}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if portal == nil || exact[r.URL.Path] {
-			api.ServeHTTP(w, r)
+		if portal != nil && surfaceOf(r.URL.Path) == manager.SurfacePortal {
+			portal.ServeHTTP(w, r)
 			return
 		}
-		for _, prefix := range owned {
-			if strings.HasPrefix(r.URL.Path, prefix) {
-				api.ServeHTTP(w, r)
-				return
-			}
-		}
-		portal.ServeHTTP(w, r)
+		api.ServeHTTP(w, r)
 	})
+}
+
+// surfaceOf tells to whom a path belongs.
+func surfaceOf(path string) string {
+	switch {
+	case path == "/api", strings.HasPrefix(path, "/api/"):
+		return manager.SurfaceAdmin
+	case strings.HasPrefix(path, "/edge/"):
+		return manager.SurfaceEdge
+	case path == "/metrics", path == "/healthz", path == "/readyz", strings.HasPrefix(path, "/wasm/"):
+		return manager.SurfaceOpen
+	}
+	return manager.SurfacePortal
 }
 
 func (a *api) router(registry *prometheus.Registry) *gin.Engine {

@@ -1,8 +1,8 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -11,26 +11,29 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
+	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
-type requestIDKey struct{}
-
 // requestID is the id of r; only behind observe.
-func requestID(r *http.Request) string {
-	id, _ := r.Context().Value(requestIDKey{}).(string)
-	return id
-}
+func requestID(r *http.Request) string { return telemetry.RequestID(r.Context()) }
 
-// observe gives each request an id, logs it and survives a panic. The log has
-// the path but never the query, a header or a body, since those can hold secrets.
-func observe(logger *slog.Logger, trusted []netip.Prefix, next http.Handler) http.Handler {
+// observe gives each request an id, logs and counts it and survives a panic.
+// The log has the path but never the query, a header or a body, since those can
+// hold secrets.
+func observe(logger *slog.Logger, metrics *manager.Metrics, trusted []netip.Prefix, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
+		answered := metrics.Serving(surfaceOf(r.URL.Path), r.URL.Path == wire.WatchPath)
 		id := acceptRequestID(r.Header.Get("X-Request-Id"))
 		origin := manager.Origin{Address: clientAddress(r, trusted), RequestID: id}
-		r = r.WithContext(manager.WithOrigin(context.WithValue(r.Context(), requestIDKey{}, id), origin))
+		ctx, noted := telemetry.Begin(r.Context(), id)
+		trace.SpanFromContext(ctx).SetAttributes(attribute.String("partnergate.request_id", id))
+		r = r.WithContext(manager.WithOrigin(ctx, origin))
 		r.Header.Set("X-Request-Id", id) // the portal reads it here
 		w.Header().Set("X-Request-Id", id)
 		rec := &recorder{ResponseWriter: w}
@@ -38,10 +41,11 @@ func observe(logger *slog.Logger, trusted []netip.Prefix, next http.Handler) htt
 			if v := recover(); v != nil {
 				recovered(logger, rec, r, v)
 			}
-			logger.LogAttrs(r.Context(), levelOf(r, rec.status), "request",
-				slog.String("request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
-				slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
-				slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000), slog.String("remote", r.RemoteAddr), slog.String("client", origin.Address))
+			answered(rec.status)
+			logger.LogAttrs(r.Context(), levelOf(r, rec.status), "request", append(noted.Notes(),
+				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
+				slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+				slog.String("remote", r.RemoteAddr), slog.String("client", origin.Address))...)
 		}()
 		next.ServeHTTP(rec, r)
 	})
@@ -53,8 +57,8 @@ func recovered(logger *slog.Logger, w *recorder, r *http.Request, v any) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(v)
 	}
-	logger.ErrorContext(r.Context(), "request panicked", "request_id", requestID(r), "path", r.URL.Path,
-		"panic", v, "stack", string(debug.Stack()))
+	logger.ErrorContext(r.Context(), "request panicked", "method", r.Method, "path", r.URL.Path,
+		"panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	if w.status != 0 {
 		panic(http.ErrAbortHandler)
 	}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
 // problem is the body of every refusal: RFC 9457, with members of our own.
@@ -69,6 +71,7 @@ var statusOf = map[manager.ErrorCode]int{
 	manager.CodeForbidden:    http.StatusForbidden,
 	manager.CodeTooMany:      http.StatusTooManyRequests,
 	manager.CodeUnavailable:  http.StatusServiceUnavailable,
+	manager.CodeVersion:      http.StatusNotImplemented, // which filters take for passing, and keep their batch
 }
 
 // problemOf is the one place where errors become HTTP. It is false for an
@@ -99,10 +102,25 @@ func (a *api) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	p, known := problemOf(err)
 	id := requestID(r)
 	if !known {
-		a.logger.ErrorContext(r.Context(), "request failed", "request_id", id, "method", r.Method, "path", r.URL.Path, "error", err)
+		a.logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		p = internalProblem()
 	}
+	a.noteRefusal(w, r, err, p.Code)
 	writeProblem(w, p, id)
+}
+
+// noteRefusal tells the log the cause, and a proxy the code where it sees it
+// without reading JSON.
+func (a *api) noteRefusal(w http.ResponseWriter, r *http.Request, err error, code string) {
+	var domain *manager.Error
+	if errors.As(err, &domain) && domain.Cause() != nil {
+		telemetry.Note(r.Context(), "error", domain.Cause().Error())
+	}
+	if surfaceOf(r.URL.Path) == manager.SurfaceEdge {
+		a.metrics.EdgeRefused(code)
+		w.Header().Set(wire.VersionHeader, code)
+		telemetry.Note(r.Context(), "code", code)
+	}
 }
 
 func internalProblem() problem {
