@@ -8,7 +8,9 @@ import (
 
 // How many tokens a proxy gets: as many as it needs for fillFor, once it has
 // less than for fillBelow, so that it gets along that long without a manager. A
-// proxy that has just begun gets a hundredth of the contract.
+// proxy that has just begun gets a hundredth of the contract. None holds more
+// than a tenth of what is left, since tokens die with the proxy that holds them:
+// a contract that ten minutes would use up has no use for a lease of as long.
 const (
 	fillBelow  = 10 * 60 * 1000 // milliseconds
 	fillFor    = 15 * 60 * 1000
@@ -17,6 +19,7 @@ const (
 
 	firstPart = 100
 	firstMost = 1000
+	mostPart  = 10
 	maxDemand = 1 << 30 // requests in one report
 
 	patience = 1000 // milliseconds for a proxy to give tokens back, before another is asked too
@@ -127,7 +130,9 @@ func (b *Bucket) fill(h *holder, in *Input, wanted bool, out *Outcome) {
 	if !wanted && (h.tokens >= h.needs(fillBelow) || b.othersStarve(h)) {
 		return
 	}
-	enough := max(h.needs(fillFor), min(max(b.contract.Requests/firstPart, 1), firstMost))
+	first := min(max(b.contract.Requests/firstPart, 1), firstMost)
+	enough := max(h.needs(fillFor), first)
+	enough = min(enough, max(first, (b.left()+h.tokens+mostPart-1)/mostPart))
 	if in.Report != nil {
 		enough = max(enough, 2*int64(min(in.Report.Demand, maxDemand)))
 	}

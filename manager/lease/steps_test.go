@@ -169,6 +169,21 @@ func TestTokensGrowWithDemand(t *testing.T) {
 	}
 }
 
+// TestTokensDieWithTheirProxy: a proxy that asks for all that it can get, and dies,
+// takes no more than a tenth of the contract with it.
+func TestTokensDieWithTheirProxy(t *testing.T) {
+	x := newTable(t, policy.QuotaPerMonth, Contract{Requests: 600})
+	tokens := grant(x.wants("a")).Tokens
+	for range 60 { // a minute of a request a second
+		x.now += 1000
+		tokens--
+		tokens += grant(x.report("a", policy.Report{Demand: 1, Tokens: tokens, WindowEnd: x.b.windowEnd, Wanted: tokens < 10})).Tokens
+	}
+	if tokens < 40 || tokens > 60 {
+		t.Errorf("the proxy holds %d tokens of 600, want about a tenth of what is left", tokens)
+	}
+}
+
 func TestTokensAreCalledBack(t *testing.T) {
 	x := newTable(t, policy.QuotaPerDay, Contract{Requests: 100})
 	x.expect("a gets what it asks for twice", grant(x.report("a", policy.Report{Wanted: true, Demand: 200})).Tokens, int64(100))
