@@ -56,6 +56,7 @@ func opened(t *testing.T, url string) *mongo.Store {
 }
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) storetest.Open {
 		url := newURL()
 		return func(t *testing.T) manager.Store { return opened(t, url) }

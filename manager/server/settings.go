@@ -131,7 +131,7 @@ func checkStore(store string) string {
 	scheme, path, _ := strings.Cut(store, "://")
 	switch {
 	case store == "":
-		return "is missing. Give a file such as sqlite:///var/lib/partnergate/partnergate.db"
+		return "is missing. Give a file such as sqlite:///var/lib/partnergate/partnergate.db, or mongodb://host:27017/partnergate?replicaSet=rs0"
 	case scheme == "sqlite" && !strings.HasPrefix(path, "/"):
 		return fmt.Sprintf("is %q; a SQLite file is named by its whole path, with three slashes: sqlite:///var/lib/partnergate/partnergate.db", store)
 	case scheme != "sqlite" && scheme != "mongodb" && scheme != "mongodb+srv":
@@ -140,12 +140,19 @@ func checkStore(store string) string {
 	return ""
 }
 
-// redact leaves out what may be a password.
+// redact leaves out what may be a password: what stands before the hosts, of
+// which MongoDB takes several, and the options.
 func redact(store string) string {
-	if u, err := url.Parse(store); err == nil {
-		return u.Redacted()
+	scheme, rest, ok := strings.Cut(store, "://")
+	if !ok {
+		return "(not a URL)"
 	}
-	return "(not a URL)"
+	rest, _, _ = strings.Cut(rest, "?")
+	hosts, path, _ := strings.Cut(rest, "/")
+	if at := strings.LastIndexByte(hosts, '@'); at >= 0 {
+		hosts = "…" + hosts[at:]
+	}
+	return scheme + "://" + hosts + "/" + path
 }
 
 func checkPublicURL(public string) string {

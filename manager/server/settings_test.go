@@ -26,6 +26,10 @@ func TestSettings(t *testing.T) {
 		{"several edge tokens", func(s *server.Settings) { s.EdgeToken = goodEdge + ", " + strings.Repeat("ab0-9XYZ", 4) }, nil},
 		{"all addresses", func(s *server.Settings) { s.Listen = ":8080" }, nil},
 		{"mongodb", func(s *server.Settings) { s.Store = "mongodb://127.0.0.1/partnergate?replicaSet=rs0" }, nil},
+		{"three of mongodb", func(s *server.Settings) { s.Store = "mongodb://u:p@a:1,b:2,c:3/x?replicaSet=rs0" }, nil},
+		{"misspelt store", func(s *server.Settings) {
+			s.Store = "mongo://u:hunter22@a:1,b:2/x?tlsCertificateKeyFilePassword=hunter22"
+		}, []string{"mongo://…@a:1,b:2/x"}},
 		{"public URL", func(s *server.Settings) { s.PublicURL = "https://partners.example.com/" }, nil},
 		{"no admin token", func(s *server.Settings) { s.AdminToken = "" }, []string{"PARTNERGATE_ADMIN_TOKEN: is missing"}},
 		{"no edge token", func(s *server.Settings) { s.EdgeToken = "" }, []string{"PARTNERGATE_EDGE_TOKEN: is missing"}},

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/cli"
+	"github.com/partnergate/partnergate/manager/mongo"
 	"github.com/partnergate/partnergate/manager/server"
 	"github.com/partnergate/partnergate/manager/sqlite"
 	"github.com/partnergate/partnergate/portal"
@@ -46,11 +46,10 @@ func wiring() cli.Wiring {
 }
 
 func openStore(ctx context.Context, url string) (manager.Store, error) {
-	path, ok := strings.CutPrefix(url, "sqlite://")
-	if !ok {
-		return nil, fmt.Errorf("this build has no store for it; use a file such as sqlite:///var/lib/partnergate/partnergate.db")
+	if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
+		return sqlite.Open(ctx, path)
 	}
-	return sqlite.Open(ctx, path)
+	return mongo.Open(ctx, url)
 }
 
 func newPortal(service *manager.Service, publicURL string, logger *slog.Logger) (http.Handler, error) {

@@ -18,6 +18,7 @@ type member struct {
 	binary  string
 	dir     string // holds its data and its log
 	port    int
+	alone   bool // no member of a replica set
 	process *os.Process
 	exited  chan struct{} // closed when the process is gone
 }
@@ -27,11 +28,16 @@ func (m *member) address() string { return net.JoinHostPort("127.0.0.1", strconv
 func (m *member) log() string { return filepath.Join(m.dir, "log") }
 
 func (m *member) arguments() []string {
-	return []string{
-		"--replSet", replicaSet, "--bind_ip", "127.0.0.1", "--port", strconv.Itoa(m.port),
+	arguments := []string{
+		"--bind_ip", "127.0.0.1", "--port", strconv.Itoa(m.port),
 		"--dbpath", filepath.Join(m.dir, "db"), "--logpath", m.log(), "--nounixsocket",
 		"--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "128", "--setParameter", "diagnosticDataCollectionEnabled=false",
+		"--setParameter", "shutdownTimeoutMillisForSignaledShutdown=200",
 	}
+	if m.alone {
+		return arguments
+	}
+	return append(arguments, "--replSet", replicaSet)
 }
 
 // start starts the process. It ends with this process, on Linux.

@@ -27,6 +27,7 @@ type Options struct {
 	Dir     string // keeps the data; empty is a temporary folder, removed by Stop
 	Members int    // 1 when it is 0
 	Port    int    // of the first member, the others follow; 0: any free ports
+	Alone   bool   // no replica set but a single mongod
 }
 
 // Set is a running replica set. It ends with Stop, and, on Linux, with this process.
@@ -66,7 +67,7 @@ func (s *Set) start(ctx context.Context, binary string, o Options) error {
 				return err
 			}
 		}
-		m := &member{binary: binary, dir: filepath.Join(o.Dir, strconv.Itoa(i)), port: port}
+		m := &member{binary: binary, dir: filepath.Join(o.Dir, strconv.Itoa(i)), port: port, alone: o.Alone}
 		s.members = append(s.members, m)
 		if err := m.start(); err != nil {
 			return err
@@ -76,6 +77,9 @@ func (s *Set) start(ctx context.Context, binary string, o Options) error {
 		if err := m.await(ctx, func(bson.M) bool { return true }); err != nil {
 			return err
 		}
+	}
+	if o.Alone {
+		return nil
 	}
 	if err := s.initiate(ctx); err != nil {
 		return err
@@ -242,7 +246,11 @@ func (s *Set) primary(ctx context.Context) (*member, error) {
 func (s *Set) Stop() error {
 	var errs []error
 	for _, m := range s.members {
-		errs = append(errs, m.stop())
+		if s.remove != "" && m.process != nil {
+			errs = append(errs, m.kill()) // nobody needs its data
+		} else {
+			errs = append(errs, m.stop())
+		}
 	}
 	if s.remove != "" {
 		errs = append(errs, os.RemoveAll(s.remove))

@@ -1,0 +1,189 @@
+package mongo_test
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/filters/wire"
+	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/testharness"
+)
+
+func admittedUsage(t *testing.T, n *node) (sum int64) {
+	t.Helper()
+	rows, err := n.Usage(t.Context(), manager.UsageQuery{Match: manager.UsageKey{Outcome: "admitted"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		sum += row.Requests
+	}
+	return sum
+}
+
+// agree waits until both managers have the same policy.
+func agree(t *testing.T, one, two *node) {
+	t.Helper()
+	eventually(t, "both managers have one policy", func() bool { return one.PolicyVersion() == two.PolicyVersion() })
+}
+
+// TestManagerKilled has two managers serve three proxies under load, and kills
+// one of them: the contract stays exact, the other takes changes, and no usage
+// is lost.
+func TestManagerKilled(t *testing.T) {
+	const quota = 400
+	url := newURL()
+	one, two := newNode(t, opened(t, url)), newNode(t, opened(t, url))
+	apply(t, one, estateYAML("[{name: monthly, quota: {requests: 400, per: month}}]"))
+	agree(t, one, two)
+	key := newKey(t, two)
+	cluster := balancer(t, one, two)
+	var proxies []*testharness.Proxy
+	for _, name := range []string{"a", "b", "c"} {
+		proxies = append(proxies, startProxy(t, name, cluster))
+	}
+	x := newTraffic(t, key, proxies...)
+	eventually(t, "a quarter of the quota is used", func() bool { return x.admitted.Load() > quota/4 })
+	one.kill()
+	eventually(t, "the quota is used up", func() bool { return x.admitted.Load() >= quota && x.limited.Load() > 100 })
+	wantRevoked(t, two, key, proxies)
+	x.end()
+	if n := x.admitted.Load(); n != quota {
+		t.Errorf("%d were admitted, want %d", n, quota)
+	}
+	eventually(t, "all usage is stored", func() bool { return admittedUsage(t, two) == quota })
+}
+
+// wantRevoked revokes the key at a manager, and measures until every proxy refuses it.
+func wantRevoked(t *testing.T, n *node, key string, proxies []*testharness.Proxy) {
+	t.Helper()
+	_, id, _ := policy.ParseKey(key)
+	if _, err := n.RevokeCredential(t.Context(), admin, id); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range proxies {
+		took := eventually(t, "the key is refused", func() bool {
+			status, err := ask(p, key)
+			return err == nil && status == http.StatusUnauthorized
+		})
+		t.Logf("refused after %v", took)
+	}
+}
+
+// TestChangesReachTheOther changes policy at either manager, and looks whether
+// proxies that only know the other one follow.
+func TestChangesReachTheOther(t *testing.T) {
+	url := newURL()
+	one, two := newNode(t, opened(t, url)), newNode(t, opened(t, url))
+	apply(t, one, estateYAML("[]"))
+	first, second := startProxy(t, "first", balancer(t, one)), startProxy(t, "second", balancer(t, two))
+	for round := range 6 {
+		n := []*node{one, two}[round%2]
+		key := newKey(t, n)
+		began := time.Now()
+		for _, p := range []*testharness.Proxy{first, second} {
+			eventually(t, "the new key works", func() bool {
+				status, err := ask(p, key)
+				return err == nil && status == http.StatusOK
+			})
+		}
+		if took := time.Since(began); round > 0 && took > 2*time.Second { // the first has to start
+			t.Errorf("round %d: the key worked everywhere after %v, want 2 s at most", round, took)
+		}
+	}
+	agree(t, one, two)
+}
+
+func syncOf(name string, sequence uint64, reports ...policy.Report) []byte {
+	m := wire.Sync{Proxy: proxyOf(name), Sequence: sequence, PolicyVersion: 1, Reports: reports,
+		Usage: []wire.Usage{{Minute: time.Now().Unix() / 60, Partner: "acme", Outcome: "admitted", Count: 1}}}
+	return m.Append(nil)
+}
+
+func proxyOf(name string) wire.ProxyID {
+	id := wire.ProxyID{Node: name}
+	copy(id.Nonce[:], name+" has a nonce too")
+	return id
+}
+
+const monthly = "acme/pay/monthly/quota-month"
+
+// TestRetryAtTheOther sends a batch again, to the other manager: it gets the
+// same answer and is counted once.
+func TestRetryAtTheOther(t *testing.T) {
+	url := newURL()
+	one, two := newNode(t, opened(t, url)), newNode(t, opened(t, url))
+	apply(t, one, estateYAML("[{name: monthly, quota: {requests: 100, per: month}}]"))
+	agree(t, one, two)
+	body := syncOf("p", 1, policy.Report{ID: monthly, Wanted: true, Demand: 7})
+	first, err := one.Sync(t.Context(), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []*node{two, one, two} {
+		again, err := n.Sync(t.Context(), body)
+		if err != nil || !bytes.Equal(first, again) {
+			t.Fatalf("another answer to the same batch: %x, first %x, error %v", again, first, err)
+		}
+	}
+	if r, err := wire.ParseSyncReply(string(first)); err != nil || len(r.Grants) != 1 || r.Grants[0].Tokens == 0 {
+		t.Fatalf("the answer grants nothing: %+v, error %v", r, err)
+	}
+	if n := admittedUsage(t, two); n != 1 {
+		t.Errorf("the batch was counted %d times", n)
+	}
+	if _, err := two.Sync(t.Context(), syncOf("p", 2)); err != nil {
+		t.Error(err)
+	}
+	if _, err := one.Sync(t.Context(), body); manager.CodeOf(err) != manager.CodeConflict {
+		t.Errorf("an older batch: error %v, want a conflict", err)
+	}
+}
+
+// TestNudgeReachesTheOther has one proxy hold all tokens and watch at one
+// manager, and another ask for some at the other.
+func TestNudgeReachesTheOther(t *testing.T) {
+	url := newURL()
+	one, two := newNode(t, opened(t, url)), newNode(t, opened(t, url))
+	apply(t, one, estateYAML("[{name: monthly, quota: {requests: 3, per: month}}]"))
+	agree(t, one, two)
+	reply, err := one.Sync(t.Context(), syncOf("rich", 1, policy.Report{ID: monthly, Wanted: true, Demand: 3}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := wire.ParseSyncReply(string(reply))
+	if err != nil || len(r.Grants) != 1 || r.Grants[0].Tokens != 3 {
+		t.Fatalf("granted %+v, error %v; want all 3", r.Grants, err)
+	}
+	held := policy.Report{ID: monthly, Epoch: r.Grants[0].Epoch, Tokens: 3, WindowEnd: r.Grants[0].WindowEnd}
+	if _, err := one.Sync(t.Context(), syncOf("rich", 2, held)); err != nil {
+		t.Fatal(err)
+	}
+	nudged := make(chan time.Time, 1)
+	go func() {
+		m := wire.Watch{Proxy: proxyOf("rich"), Schema: policy.SchemaVersion, Lineage: one.Published().Snapshot.Manifest().Lineage,
+			Version: uint64(one.PolicyVersion()), Digest: one.Published().Digest}
+		for ctx := context.WithoutCancel(t.Context()); ; {
+			body, err := two.Watch(ctx, m.Append(nil))
+			if r, _ := wire.ParseWatchReply(string(body)); err != nil || r.SyncNow {
+				nudged <- time.Now()
+				return
+			}
+		}
+	}()
+	// What one signals before the other watches stays with it, too.
+	began := time.Now()
+	if _, err := one.Sync(t.Context(), syncOf("poor", 1, policy.Report{ID: monthly, Wanted: true, Demand: 1})); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case at := <-nudged:
+		t.Logf("nudged after %v", at.Sub(began))
+	case <-time.After(10 * time.Second):
+		t.Fatal("the proxy was not asked to sync")
+	}
+}
