@@ -81,22 +81,22 @@ func (r *replica) version() uint64 {
 	return r.snapshot.Version()
 }
 
-// goOn looks for a new policy, and takes one step of taking it over. What a step
-// costs is recorded: no request of this worker is served meanwhile.
+// goOn looks for a new policy, and takes one step of taking it over: reading its
+// manifest, or loading some parts. What a step costs is recorded, since no
+// request of this worker is served meanwhile.
 func (r *replica) goOn(now int64) {
-	began, busy := nowNanos(), r.loading != nil
+	began, before := nowNanos(), r.loading
 	r.refresh(now)
-	if busy = busy || r.loading != nil; !busy {
+	switch {
+	case r.loading == nil:
 		return
+	case r.snapshot == nil:
+		r.load(firstBudget)
+		return
+	case r.loading == before:
+		r.load(loadBudget)
 	}
-	budget := loadBudget
-	if r.snapshot == nil {
-		budget = firstBudget
-	}
-	r.load(budget)
-	if budget == loadBudget {
-		record("partnergate_policy_step_microseconds", uint64(max(nowNanos()-began, 0)/1000))
-	}
+	record("partnergate_policy_step_microseconds", uint64(max(nowNanos()-began, 0)/1000))
 }
 
 // refresh looks whether the leader has published another policy.

@@ -20,8 +20,8 @@ func Delta(held, next *Manifest) string {
 	d.insert(next.raw[:manifestHeadSize])
 	at := 0
 	for i := range next.Len() {
-		entry := next.entries[i*manifestEntrySize : (i+1)*manifestEntrySize]
-		if at = held.find(next.Entry(i).PartID, at); at < held.Len() && held.entries[at*manifestEntrySize:(at+1)*manifestEntrySize] == entry {
+		entry := next.entry(i)
+		if at = held.find(next.id(i), at); at < held.Len() && held.entry(at) == entry {
 			d.take(manifestHeadSize+at*manifestEntrySize, manifestEntrySize)
 		} else {
 			d.insert(entry)
@@ -33,16 +33,6 @@ func Delta(held, next *Manifest) string {
 		return next.raw
 	}
 	return string(d.b)
-}
-
-// find returns the first entry from at on that is not before a part.
-func (m *Manifest) find(id PartID, at int) int {
-	for ; at < m.Len(); at++ {
-		if e := m.Entry(at); e.Table > id.Table || e.Table == id.Table && e.Shard >= id.Shard {
-			break
-		}
-	}
-	return at
 }
 
 // deltaWriter gathers one step at a time.

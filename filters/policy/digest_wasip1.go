@@ -66,12 +66,16 @@ func sha256Block[T string | []byte](state *[8]uint32, block T) {
 		w[i] = w[i-16] + s0 + w[i-7] + s1
 	}
 	a, b, c, d, e, f, g, h := state[0], state[1], state[2], state[3], state[4], state[5], state[6], state[7]
-	for i := range 64 {
-		s1 := bits.RotateLeft32(e, -6) ^ bits.RotateLeft32(e, -11) ^ bits.RotateLeft32(e, -25)
-		t1 := h + s1 + (e&f ^ ^e&g) + sha256Round[i] + w[i]
-		s0 := bits.RotateLeft32(a, -2) ^ bits.RotateLeft32(a, -13) ^ bits.RotateLeft32(a, -22)
-		t2 := s0 + (a&b ^ a&c ^ b&c)
-		h, g, f, e, d, c, b, a = g, f, e, d+t1, c, b, a, t1+t2
+	for i := 0; i < 64; i += 8 { // eight rounds at a time, after which each variable has its own name again
+		k, m := sha256Round[i:i+8:i+8], w[i:i+8:i+8]
+		d, h = sha256Step(a, b, c, d, e, f, g, h+k[0]+m[0])
+		c, g = sha256Step(h, a, b, c, d, e, f, g+k[1]+m[1])
+		b, f = sha256Step(g, h, a, b, c, d, e, f+k[2]+m[2])
+		a, e = sha256Step(f, g, h, a, b, c, d, e+k[3]+m[3])
+		h, d = sha256Step(e, f, g, h, a, b, c, d+k[4]+m[4])
+		g, c = sha256Step(d, e, f, g, h, a, b, c+k[5]+m[5])
+		f, b = sha256Step(c, d, e, f, g, h, a, b+k[6]+m[6])
+		e, a = sha256Step(b, c, d, e, f, g, h, a+k[7]+m[7])
 	}
 	state[0] += a
 	state[1] += b
@@ -81,4 +85,11 @@ func sha256Block[T string | []byte](state *[8]uint32, block T) {
 	state[5] += f
 	state[6] += g
 	state[7] += h
+}
+
+// sha256Step is one round, as section 6.2.2 has it; h comes with constant and
+// message word added. It returns the two variables that are new.
+func sha256Step(a, b, c, d, e, f, g, h uint32) (newD, newH uint32) {
+	h += (bits.RotateLeft32(e, -6) ^ bits.RotateLeft32(e, -11) ^ bits.RotateLeft32(e, -25)) + (g ^ e&(f^g))
+	return d + h, h + (bits.RotateLeft32(a, -2) ^ bits.RotateLeft32(a, -13) ^ bits.RotateLeft32(a, -22)) + (a&b ^ c&(a^b))
 }

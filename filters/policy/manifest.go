@@ -137,17 +137,36 @@ func (m *Manifest) readHead(body string) bool {
 func (m *Manifest) entriesInOrder() bool {
 	last := -1
 	for i := range m.Len() {
-		e := m.Entry(i)
-		if e.Table >= NumTables || e.Shard >= 1<<m.Bits[e.Table] || e.Size > MaxPart {
+		id := m.id(i)
+		r := reader{rest: m.entries[i*manifestEntrySize+3:]}
+		if id.Table >= NumTables || id.Shard >= 1<<m.Bits[id.Table] || r.uint32() > MaxPart || id.order() <= last {
 			return false
 		}
-		at := int(e.Table)<<16 | int(e.Shard)
-		if at <= last {
-			return false
-		}
-		last = at
+		last = id.order()
 	}
 	return true
+}
+
+// order is a part's place among all: by table, then shard.
+func (id PartID) order() int { return int(id.Table)<<16 | int(id.Shard) }
+
+// id is the part of entry i, which is all that most looking through needs.
+func (m *Manifest) id(i int) PartID {
+	e := m.entries[i*manifestEntrySize:]
+	return PartID{Table(e[0]), uint16(e[1]) | uint16(e[2])<<8}
+}
+
+// entry is entry i as it stands: equal bytes are equal parts.
+func (m *Manifest) entry(i int) string {
+	return m.entries[i*manifestEntrySize : (i+1)*manifestEntrySize]
+}
+
+// find returns the first entry from at on that is not before a part.
+func (m *Manifest) find(id PartID, at int) int {
+	for at < m.Len() && m.id(at).order() < id.order() {
+		at++
+	}
+	return at
 }
 
 // Len is the number of parts.

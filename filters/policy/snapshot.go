@@ -34,40 +34,19 @@ func NewLoader(m *Manifest, held *Snapshot) *Loader {
 	for t := range l.next.tables {
 		l.next.tables[t] = table{bits: m.Bits[t], shards: make([]part, 1<<m.Bits[t])}
 	}
-	before := heldEntries{snapshot: held}
+	at := 0
 	for i := range m.Len() {
-		e := m.Entry(i)
-		if p, ok := before.find(e, m.Bits[e.Table]); ok {
-			l.next.tables[e.Table].shards[e.Shard] = p
-		} else {
-			l.missing = append(l.missing, e)
+		id := m.id(i)
+		if held != nil && m.Bits[id.Table] == held.manifest.Bits[id.Table] {
+			at = held.manifest.find(id, at)
+			if at < held.manifest.Len() && held.manifest.entry(at) == m.entry(i) {
+				l.next.tables[id.Table].shards[id.Shard] = held.tables[id.Table].shards[id.Shard]
+				continue
+			}
 		}
+		l.missing = append(l.missing, m.Entry(i))
 	}
 	return l
-}
-
-// heldEntries walks the manifest held, which is in the same order as the new one.
-type heldEntries struct {
-	snapshot *Snapshot
-	at       int
-}
-
-func (h *heldEntries) find(e ManifestEntry, bits uint8) (part, bool) {
-	if h.snapshot == nil {
-		return part{}, false
-	}
-	m := h.snapshot.manifest
-	for ; h.at < m.Len(); h.at++ {
-		old := m.Entry(h.at)
-		if old.Table < e.Table || old.Table == e.Table && old.Shard < e.Shard {
-			continue
-		}
-		if old.PartID != e.PartID || old.Digest != e.Digest || m.Bits[e.Table] != bits {
-			return part{}, false
-		}
-		return h.snapshot.tables[e.Table].shards[e.Shard], true
-	}
-	return part{}, false
 }
 
 // Missing lists the parts still to be added. The slice is the loader's.
@@ -75,7 +54,8 @@ func (l *Loader) Missing() []ManifestEntry { return l.missing }
 
 // Add checks a missing part's digest and form, and takes it in.
 func (l *Loader) Add(id PartID, raw string) error {
-	for i, e := range l.missing {
+	for i := range l.missing {
+		e := &l.missing[i]
 		if e.PartID != id {
 			continue
 		}
@@ -87,7 +67,11 @@ func (l *Loader) Add(id PartID, raw string) error {
 			return err
 		}
 		l.next.tables[id.Table].shards[id.Shard] = p
-		l.missing = append(l.missing[:i], l.missing[i+1:]...)
+		if i == 0 { // as it is where they are added in order: nothing has to move
+			l.missing = l.missing[1:]
+		} else {
+			l.missing = append(l.missing[:i], l.missing[i+1:]...)
+		}
 		return nil
 	}
 	return ErrNotListed
