@@ -110,11 +110,19 @@ var keyStates = map[string]stateBadge{
 	manager.CredentialRevoked:  {"Revoked", "bad", "It is refused with credential_revoked."},
 }
 
+// shownKey is what can be shown of a key; an imported one has only its id.
+func shownKey(key *manager.CredentialView) string {
+	if key.Imported() {
+		return key.Metadata.Name
+	}
+	return "pgk_" + key.Environment + "_" + key.Metadata.Name + "_…"
+}
+
 func (v *visit) keyView(key manager.CredentialView) keyView {
 	id, now := key.Metadata.Name, v.now()
 	base := keyURL(key.Application, id)
 	view := keyView{
-		ID: id, Shown: "pgk_" + key.Environment + "_" + id + "_…", State: keyStates[key.State],
+		ID: id, Shown: shownKey(&key), State: keyStates[key.State],
 		Created: day(key.Metadata.CreatedAt), RotatedTo: key.RotatedTo,
 		RevokeURL: base + "/revoke",
 	}
