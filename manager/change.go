@@ -31,7 +31,7 @@ func (s *Service) change(ctx context.Context, actor Actor, decide decision) (*st
 		if err != nil || len(changes) == 0 {
 			return before, err
 		}
-		next, err := s.compile(after)
+		next, err := s.compile(ctx, after)
 		if err != nil {
 			return nil, err
 		}
@@ -48,7 +48,7 @@ func (s *Service) change(ctx context.Context, actor Actor, decide decision) (*st
 		if err != nil {
 			return nil, s.unavailable("CommitPolicy", err)
 		}
-		s.install(after, next)
+		s.install(ctx, after, next)
 		s.logger.InfoContext(ctx, "policy changed", "policy_version", after.revision, "actor", actor.Name, "on_behalf_of", actor.Owner, "changes", len(changes), "first", changes[0].Ref.String())
 		return after, nil
 	}
@@ -56,10 +56,10 @@ func (s *Service) change(ctx context.Context, actor Actor, decide decision) (*st
 }
 
 // tryChange is change without storing: it returns the policy that stays.
-func (s *Service) tryChange(_ context.Context, actor Actor, decide decision) (*state, error) {
+func (s *Service) tryChange(ctx context.Context, actor Actor, decide decision) (*state, error) {
 	after, changes, err := s.draft(actor, decide)
 	if err == nil && len(changes) > 0 {
-		_, err = s.compile(after)
+		_, err = s.compile(ctx, after)
 	}
 	return s.current(), err
 }
@@ -229,16 +229,18 @@ func (s *Service) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next, err := s.compile(after)
+	next, err := s.compile(ctx, after)
 	if err != nil {
 		return err
 	}
-	s.install(after, next)
+	s.install(ctx, after, next)
 	return nil
 }
 
 // install makes a policy and its snapshot the current ones.
-func (s *Service) install(after *state, next *compiled) {
+func (s *Service) install(ctx context.Context, after *state, next *compiled) {
+	_, end := s.tracing.begin(ctx, "policy.publish")
+	defer end(nil)
 	s.policy.Store(after)
 	if s.publisher.publish(next, s.now()) {
 		s.metrics.published(after.revision)

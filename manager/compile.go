@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -30,7 +31,9 @@ type compiled struct {
 }
 
 // compile makes the snapshot of a policy, and reads it back as a filter would.
-func (s *Service) compile(of *state) (*compiled, error) {
+func (s *Service) compile(ctx context.Context, of *state) (_ *compiled, err error) {
+	_, end := s.tracing.begin(ctx, "policy.compile")
+	defer func() { end(err) }()
 	var held *policy.Snapshot
 	if published := s.Published(); published != nil {
 		held = published.Snapshot

@@ -155,7 +155,7 @@ const (
 func unknownSchema(schema uint8) error {
 	return &Error{Code: CodeVersion, Reason: ReasonSchema, Message: fmt.Sprintf(
 		"the filters of that proxy read policies of schema version %d and the one before; this manager makes version %d. "+
-			"Bring manager and filters to versions that are at most one apart", schema, policy.SchemaVersion)}
+			"Bring manager and filters to versions that are at most one apart", schema, policy.SchemaWritten)}
 }
 
 func unreadable(what string, err error) error {

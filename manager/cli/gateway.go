@@ -35,7 +35,7 @@ It takes the policy from a manager, to which it shows the token in ` + server.Ed
 				o.Upstreams = append(o.Upstreams, u)
 			}
 			o.ManagerURL = firstOf(managerURL, c.url, c.process.Getenv("PARTNERGATE_URL"), defaultURL)
-			o.Logger = c.logger(slog.LevelInfo)
+			o.Logger = c.logger("", slog.LevelInfo)
 			return c.runGateway(cmd, o)
 		},
 	}

@@ -9,10 +9,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/partnergate/partnergate/manager/server"
+	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
 func (c *command) serve() *cobra.Command {
-	settings := server.Settings{}
+	settings := server.Settings{Traces: server.TracesWanted(c.process.Getenv)}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the manager: admin API, portal, and the policy for proxies",
@@ -20,7 +21,7 @@ func (c *command) serve() *cobra.Command {
 Give tokens by variable: other users of the machine can see flags.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return server.Run(cmd.Context(), settings, c.wiring.Server, c.logger(settings.Level()))
+			return server.Run(cmd.Context(), settings, c.wiring.Server, c.logger(settings.LogFormat, settings.Level()))
 		},
 	}
 	get := c.process.Getenv
@@ -31,9 +32,11 @@ Give tokens by variable: other users of the machine can see flags.`,
 	setting(f, &settings.ModulesDir, "modules", server.ModulesVariable, get(server.ModulesVariable), "folder of the wasm modules to serve under /wasm/")
 	setting(f, &settings.TrustedProxies, "trusted-proxies", server.TrustedProxiesVariable, get(server.TrustedProxiesVariable), "addresses and networks of proxies in front of the manager, whose X-Forwarded-For is believed")
 	setting(f, &settings.LogLevel, "log-level", server.LogLevelVariable, firstOf(get(server.LogLevelVariable), "info"), "debug, info, warn or error")
+	setting(f, &settings.LogFormat, "log-format", server.LogFormatVariable, get(server.LogFormatVariable), "json or text; without it text on a terminal, else json")
 	secret(f, &settings.AdminToken, "admin-token", server.AdminTokenVariable, get, "token of the admin API, at least 32 characters")
 	secret(f, &settings.EdgeToken, "edge-token", server.EdgeTokenVariable, get, "tokens of the proxies, separated by commas, each at least 32 characters")
 	complete(cmd, "log-level", "debug", "info", "warn", "error")
+	complete(cmd, "log-format", telemetry.Formats...)
 	return cmd
 }
 
@@ -48,13 +51,12 @@ func secret(f *pflag.FlagSet, target *string, name, variable string, get func(st
 	f.Lookup(name).DefValue = ""
 }
 
-// logger writes for people on a terminal, and JSON for machines elsewhere.
-func (c *command) logger(level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
-	if isTerminal(c.process.Stderr) {
-		return slog.New(slog.NewTextHandler(c.process.Stderr, options))
+// logger writes in a format; without one for people on a terminal, and JSON for machines elsewhere.
+func (c *command) logger(format string, level slog.Level) *slog.Logger {
+	if format == "" && isTerminal(c.process.Stderr) {
+		format = telemetry.Text
 	}
-	return slog.New(slog.NewJSONHandler(c.process.Stderr, options))
+	return telemetry.NewLogger(c.process.Stderr, format, level)
 }
 
 func isTerminal(w any) bool {

@@ -31,13 +31,14 @@ const (
 	readTimeout   = 60 * time.Second
 	writeTimeout  = 90 * time.Second
 	idleTimeout   = 120 * time.Second
-	stopTimeout   = 8 * time.Second // so that with closing the store all is over within 10 s
+	stopTimeout   = 6 * time.Second // so that with closing the store and sending traces all is over within 10 s
 )
 
 // Server is a running manager. It ends with Stop.
 type Server struct {
 	service *manager.Service
 	store   manager.Store
+	traces  tracing
 	http    *http.Server
 	address string
 	served  chan struct{} // closed when HTTP has ended
@@ -81,21 +82,28 @@ func start(ctx context.Context, settings Settings, wiring Wiring, logger *slog.L
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	service, err := manager.NewService(ctx, manager.Config{Store: store, Logger: logger, Metrics: manager.NewMetrics(registry)})
+	traces, err := startTracing(ctx, settings, logger)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	s := &Server{service: service, store: store, address: listener.Addr().String(), served: make(chan struct{})}
-	handler, err := s.handler(settings, wiring, logger, registry)
+	metrics := manager.NewMetrics(registry)
+	service, err := manager.NewService(ctx, manager.Config{Store: store, Logger: logger, Metrics: metrics, Tracer: traces.tracer()})
+	if err != nil {
+		traces.stop()
+		return nil, errors.Join(err, store.Close())
+	}
+	s := &Server{service: service, store: store, traces: traces, address: listener.Addr().String(), served: make(chan struct{})}
+	handler, err := s.handler(settings, wiring, logger, registry, metrics)
 	if err != nil {
 		service.Close()
+		traces.stop()
 		return nil, errors.Join(err, store.Close())
 	}
 	s.serve(handler, listener, logger)
 	return s, nil
 }
 
-func (s *Server) handler(settings Settings, wiring Wiring, logger *slog.Logger, registry *prometheus.Registry) (http.Handler, error) {
+func (s *Server) handler(settings Settings, wiring Wiring, logger *slog.Logger, registry *prometheus.Registry, metrics *manager.Metrics) (http.Handler, error) {
 	public := strings.TrimRight(settings.PublicURL, "/")
 	if public == "" {
 		public = s.URL()
@@ -107,6 +115,7 @@ func (s *Server) handler(settings Settings, wiring Wiring, logger *slog.Logger, 
 	return httpapi.New(httpapi.Config{
 		Service: s.service, AdminToken: settings.AdminToken, EdgeTokens: settings.EdgeTokens(),
 		ModulesDir: settings.ModulesDir, Registry: registry, Logger: logger, Portal: portal, TrustedProxies: settings.Proxies(),
+		Metrics: metrics, Tracing: s.traces.http(),
 	}), nil
 }
 
@@ -162,6 +171,7 @@ func (s *Server) Stop() error {
 		err = s.http.Close() // what still runs after so long is cut off
 	}
 	<-s.served
+	s.traces.stop()
 	return errors.Join(s.err, err, s.store.Close())
 }
 
@@ -171,7 +181,7 @@ func Run(ctx context.Context, settings Settings, wiring Wiring, logger *slog.Log
 	if err != nil {
 		return err
 	}
-	logger.Info("manager is serving", "address", s.Address(), "url", s.URL(), "policy_version", s.service.PolicyVersion())
+	logger.Info("manager is serving", "address", s.Address(), "url", s.URL(), "store", redact(settings.Store), "policy_version", s.service.PolicyVersion())
 	if s.open() && !strings.HasPrefix(settings.PublicURL, "https://") {
 		logger.Warn("the manager listens beyond this machine without TLS: passwords and tokens can be read on the way; " +
 			"put a proxy with TLS in front of it and set " + PublicURLVariable + " to its https URL")

@@ -11,7 +11,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
 // Variables of the environment that hold the settings.
@@ -23,6 +26,7 @@ const (
 	PublicURLVariable      = "PARTNERGATE_PUBLIC_URL"
 	ModulesVariable        = "PARTNERGATE_MODULES"
 	LogLevelVariable       = "PARTNERGATE_LOG_LEVEL"
+	LogFormatVariable      = "PARTNERGATE_LOG_FORMAT"
 	TrustedProxiesVariable = "PARTNERGATE_TRUSTED_PROXIES"
 )
 
@@ -42,6 +46,8 @@ type Settings struct {
 	PublicURL      string // empty: http:// and the address listened on
 	ModulesDir     string // holds the wasm modules to serve; empty: none
 	LogLevel       string // debug, info, warn or error; empty: info
+	LogFormat      string // json or text; empty: text on a terminal, else json
+	Traces         bool   // send traces where the OTEL_… variables say
 	TrustedProxies string // addresses and networks separated by commas, whose X-Forwarded-For is believed; empty: none
 }
 
@@ -72,6 +78,7 @@ func (s Settings) Check() error {
 	add(PublicURLVariable, checkPublicURL(s.PublicURL))
 	add(ModulesVariable, checkFolder(s.ModulesDir))
 	add(LogLevelVariable, checkLevel(s.LogLevel))
+	add(LogFormatVariable, checkFormat(s.LogFormat))
 	add(TrustedProxiesVariable, checkProxies(s.TrustedProxies))
 	if problems == nil {
 		return nil
@@ -174,6 +181,13 @@ func checkFolder(dir string) string {
 		return fmt.Sprintf("is %q, which is no folder. Give the folder with the .wasm files, such as build, or leave it empty to serve none", dir)
 	}
 	return ""
+}
+
+func checkFormat(format string) string {
+	if format == "" || slices.Contains(telemetry.Formats, format) {
+		return ""
+	}
+	return fmt.Sprintf("is %q; it must be %s", format, strings.Join(telemetry.Formats, " or "))
 }
 
 func checkLevel(level string) string {

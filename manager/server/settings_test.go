@@ -31,6 +31,8 @@ func TestSettings(t *testing.T) {
 			s.Store = "mongo://u:hunter22@a:1,b:2/x?tlsCertificateKeyFilePassword=hunter22"
 		}, []string{"mongo://…@a:1,b:2/x"}},
 		{"public URL", func(s *server.Settings) { s.PublicURL = "https://partners.example.com/" }, nil},
+		{"log format", func(s *server.Settings) { s.LogFormat = "text" }, nil},
+		{"unknown log format", func(s *server.Settings) { s.LogFormat = "logfmt" }, []string{`PARTNERGATE_LOG_FORMAT: is "logfmt"; it must be json or text`}},
 		{"no admin token", func(s *server.Settings) { s.AdminToken = "" }, []string{"PARTNERGATE_ADMIN_TOKEN: is missing"}},
 		{"no edge token", func(s *server.Settings) { s.EdgeToken = "" }, []string{"PARTNERGATE_EDGE_TOKEN: is missing"}},
 		{"short", func(s *server.Settings) { s.AdminToken = goodAdmin[:31] }, []string{"PARTNERGATE_ADMIN_TOKEN: has 31 characters"}},

@@ -31,7 +31,7 @@ type Field struct{ Name, Meaning string }
 var Fields = []Field{
 	{"request_id", "the request: in the answer's `X-Request-Id`, in a problem's `request_id`, in the audit log"},
 	{"trace_id", "the trace, where traces are exported"},
-	{"actor", "who asked or changed: a token's name, a member's email, `start` for the manager itself"},
+	{"actor", "who asked or changed: a token's name, a member's email, `manager` for the manager itself"},
 	{"on_behalf_of", "`file`, `api` or `portal`"},
 	{"method", "of the request"},
 	{"path", "of the request, without its query"},
