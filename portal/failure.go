@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/partnergate/partnergate/manager"
 )
@@ -27,11 +29,27 @@ func (s *server) notFound(w http.ResponseWriter, r *http.Request) { s.fail(w, r,
 // fail answers an error as a page.
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, title, text := s.told(r, err)
+	_ = retryAfter(w, err) // only its header
 	view := messageView{Frame: s.frame(r, title), Status: status, Title: title, Text: text}
 	if status >= http.StatusInternalServerError {
 		view.Reference = r.Header.Get("X-Request-Id") // given by the server around the portal
 	}
 	s.render(w, r, status, view)
+}
+
+// retryAfter tells browsers when to try again, and returns it in words; ""
+// where err does not ask to wait.
+func retryAfter(w http.ResponseWriter, err error) string {
+	e, ok := errors.AsType[*manager.Error](err)
+	if !ok || e.Code != manager.CodeTooMany {
+		return ""
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)))
+	return waitWords(e.RetryAfter)
+}
+
+func waitWords(wait time.Duration) string {
+	return count(int64((wait+time.Minute-1)/time.Minute), "minute")
 }
 
 // problem answers an error as RFC 9457 has it.
@@ -62,6 +80,8 @@ func (s *server) told(r *http.Request, err error) (status int, title, text strin
 			return http.StatusUnauthorized, "Log in first", e.Message
 		case manager.CodeInvalid:
 			return http.StatusUnprocessableEntity, "That did not fit", e.Error()
+		case manager.CodeTooMany:
+			return http.StatusTooManyRequests, "Too many tries", "Too many passwords were wrong. Try again in " + waitWords(e.RetryAfter) + "."
 		case manager.CodeConflict, manager.CodeStale:
 			return http.StatusConflict, "That is no longer so", e.Message
 		case manager.CodeUnavailable:

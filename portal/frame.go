@@ -72,7 +72,7 @@ func (v *visit) frame(title, section string, e *scope) frame {
 		Email: v.email, Role: string(v.role), MayMake: v.mayMake(),
 		Partner:   partnerOf(v.partner),
 		Suspended: spec.State == manager.StateSuspended, SupportTier: spec.Support.Tier, SupportEmail: spec.Support.Email,
-		Navigation:   navigation(section, e.name()),
+		Navigation:   navigation(section, e.name(), v.role),
 		Environments: e.choices, Environment: e.current,
 	}
 	for _, m := range v.memberships {
@@ -93,12 +93,15 @@ func partnerOf(p *manager.Partner) partnerChoice {
 	return partnerChoice{p.Metadata.Name, name, strings.ToUpper(name[:size])}
 }
 
-func navigation(section, environment string) []link {
+func navigation(section, environment string, role manager.Role) []link {
 	links := []link{
 		{Title: "Products", URL: "/products", Icon: "products"},
 		{Title: "Applications", URL: "/applications", Icon: "key"},
 		{Title: "Usage", URL: "/usage", Icon: "chart"},
 		{Title: "Requests", URL: "/requests", Icon: "list"},
+	}
+	if role == manager.RoleAdmin {
+		links = append(links, link{Title: "Members", URL: "/members", Icon: "people"})
 	}
 	for i := range links {
 		links[i].Current = links[i].URL == "/"+section

@@ -3,9 +3,12 @@ package portal
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
+
+	"github.com/partnergate/partnergate/manager"
 )
 
 // maxBody is how many bytes a request's body may have: no form of the portal comes near.
@@ -21,7 +24,21 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 func (s *server) guard(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(s.public(s.crossSite))
-	return s.recovering(withHeaders(s.bounded(protection.Handler(next))))
+	return s.recovering(withHeaders(withOrigin(s.bounded(protection.Handler(next)))))
+}
+
+// withOrigin takes the connection's address where no server around the portal told one.
+func withOrigin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if manager.OriginOf(r.Context()).Address == "" {
+			host, _, err := net.SplitHostPort(r.RemoteAddr)
+			if err != nil {
+				host = r.RemoteAddr
+			}
+			r = r.WithContext(manager.WithOrigin(r.Context(), manager.Origin{Address: host, RequestID: r.Header.Get("X-Request-Id")}))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func withHeaders(next http.Handler) http.Handler {

@@ -23,6 +23,7 @@ var icons = map[string]string{
 	"warning":      `<path d="M10 3 17.5 16h-15z"/><path d="M10 8v3.5M10 13.7v.1"/>`,
 	"info":         `<circle cx="10" cy="10" r="7"/><path d="M10 9.2v4.3M10 6.5v.1"/>`,
 	"person":       `<circle cx="10" cy="7" r="3.2"/><path d="M3.8 16.8a6.4 6.4 0 0 1 12.4 0"/>`,
+	"people":       `<circle cx="7.6" cy="7.2" r="2.8"/><path d="M2.5 16.2a5.2 5.2 0 0 1 10.2 0"/><path d="M12.8 4.7a2.6 2.6 0 0 1 0 5M15 12.2a5 5 0 0 1 2.6 4"/>`,
 	"leave":        `<path d="M8 3.5H5.5a2 2 0 0 0-2 2v9a2 2 0 0 0 2 2H8M12.5 6.5 16 10l-3.5 3.5M16 10H8"/>`,
 	"clock":        `<circle cx="10" cy="10" r="7"/><path d="M10 6v4.2l2.8 1.8"/>`,
 	"pause":        `<circle cx="10" cy="10" r="7"/><path d="M8.2 7.5v5M11.8 7.5v5"/>`,

@@ -13,6 +13,7 @@ type loginView struct {
 	Frame  frame
 	Next   string
 	Failed bool
+	Wait   string // "7 minutes" where too many logins have failed
 }
 
 func (s *server) loginForm(w http.ResponseWriter, r *http.Request) {
@@ -28,6 +29,10 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	login, err := s.service.Authenticate(r.Context(), form.Get("email"), form.Get("password"))
 	if manager.CodeOf(err) == manager.CodeUnauthorized {
 		s.render(w, r, http.StatusUnauthorized, loginView{Frame: s.frame(r, "Log in"), Next: next, Failed: true})
+		return
+	}
+	if wait := retryAfter(w, err); wait != "" {
+		s.render(w, r, http.StatusTooManyRequests, loginView{Frame: s.frame(r, "Log in"), Next: next, Wait: wait})
 		return
 	}
 	if err == nil {

@@ -60,6 +60,10 @@ func looks(key string) []look {
 		{"key-new", "/applications/checkout/keys/new?environment=production", ""},
 		{"key-rotate", "/applications/checkout/keys/" + key + "/rotate", ""},
 		{"key-revoke", "/applications/checkout/keys/" + key + "/revoke", ""},
+		{"members", "/members", ""},
+		{"member-invite", "/members/invite", ""},
+		{"member-remove", "/members/view@acme.test/remove", ""},
+		{"password", "/password", ""},
 		{"usage", "/usage?range=7d", ""},
 		{"usage-day", "/usage?environment=sandbox", ""},
 		{"usage-month", "/usage?range=30d&environment=production", "document.querySelector('[data-chart-table]').open = true"},
@@ -90,6 +94,14 @@ func TestLooks(t *testing.T) {
 	}
 	b.showKey()
 	b.examine("key-shown", axe)
+	b.open("/members/invite")
+	b.do(chromedp.SendKeys(chromedp.CSS("#email"), "late@acme.test"))
+	b.follow("button.primary")
+	b.examine("member-invited", axe)
+	link, err := url.Parse(eval[string](b, "document.getElementById('link').textContent"))
+	must(t, err)
+	b.inspect(look{"invitation", link.RequestURI(), ""}, axe)
+	b.open("/products")
 	b.lookAsViewer(axe)
 }
 

@@ -79,31 +79,9 @@ func newServer(c Config) (*server, error) {
 
 func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /static/", s.assets)
-	mux.HandleFunc("GET /robots.txt", robots)
-	mux.Handle("GET /docs/errors", s.public(s.errorIndex))
-	mux.Handle("GET /docs/errors/{code}", s.public(s.errorDoc))
-	mux.Handle("GET /login", s.public(s.loginForm))
-	mux.Handle("POST /login", s.public(s.login))
-	mux.Handle("POST /logout", s.public(s.logout))
-	mux.Handle("POST /theme", s.public(s.chooseTheme))
-	mux.Handle("GET /{$}", http.RedirectHandler("/products", http.StatusSeeOther))
-	mux.Handle("GET /catalog.json", s.api(s.catalog))
-
-	mux.Handle("POST /partner", s.member(s.choosePartner))
-	mux.Handle("GET /products", s.member(s.products))
-	mux.Handle("GET /products/{name}", s.member(s.product))
-	mux.Handle("GET /applications", s.member(s.applications))
-	mux.Handle("GET /applications/new", s.member(s.newApplication))
-	mux.Handle("POST /applications", s.maker(s.createApplication))
-	mux.Handle("GET /applications/{application}/keys/new", s.member(s.newKey))
-	mux.Handle("POST /applications/{application}/keys", s.maker(s.createKey))
-	mux.Handle("GET /applications/{application}/keys/{id}/rotate", s.member(s.confirmRotate))
-	mux.Handle("POST /applications/{application}/keys/{id}/rotate", s.maker(s.rotateKey))
-	mux.Handle("GET /applications/{application}/keys/{id}/revoke", s.member(s.confirmRevoke))
-	mux.Handle("POST /applications/{application}/keys/{id}/revoke", s.maker(s.revokeKey))
-	mux.Handle("GET /usage", s.member(s.usage))
-	mux.Handle("GET /requests", s.member(s.requests))
+	for _, r := range s.table() {
+		mux.Handle(r.pattern, s.guarded(r))
+	}
 	mux.Handle("/", s.public(s.notFound))
 	return mux
 }
