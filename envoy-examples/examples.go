@@ -31,6 +31,7 @@ type Places struct {
 	Listener int    // where clients call; 0 is any free port
 	Admin    int    // Envoy's admin interface; 0 is any free port
 	Manager  int    // where partnergate listens
+	Second   int    // where a second manager on the same store does; 0: there is none
 	Payments int    // upstream of everything but /risk
 	Risk     int    // upstream of /risk
 	Module   string // path of partnergate.wasm
@@ -60,7 +61,21 @@ func Render(example string, places Places) ([]byte, error) {
 		}
 		pairs = append(pairs, from[i], to[i])
 	}
-	return []byte(strings.NewReplacer(pairs...).Replace(string(file))), nil
+	rendered := strings.NewReplacer(pairs...).Replace(string(file))
+	if places.Second != 0 {
+		rendered = withSecondManager(rendered, places)
+	}
+	return []byte(rendered), nil
+}
+
+// withSecondManager makes the second manager an endpoint beside the first. The one that does not answer is passed over for a while.
+func withSecondManager(config string, places Places) string {
+	endpoint := func(port int) string {
+		return fmt.Sprintf("              - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %d}}}\n", port)
+	}
+	config = strings.Replace(config, endpoint(places.Manager), endpoint(places.Manager)+endpoint(places.Second), 1)
+	const name = "    - name: partnergate # the manager: policy, leases, usage\n"
+	return strings.Replace(config, name, name+"      outlier_detection: {consecutive_5xx: 2, interval: 0.5s, base_ejection_time: 2s, max_ejection_percent: 50}\n", 1)
 }
 
 func (p Places) check() error {

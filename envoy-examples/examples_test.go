@@ -46,6 +46,22 @@ func TestRenderReplacesOnlyPlaces(t *testing.T) {
 	}
 }
 
+func TestRenderAddsASecondManager(t *testing.T) {
+	for _, example := range Examples {
+		rendered, err := Render(example, Places{Manager: 18080, Second: 18081, Payments: 1, Risk: 2, Module: "m"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, cluster, _ := strings.Cut(string(rendered), "    - name: partnergate # ")
+		cluster, _, _ = strings.Cut(cluster, "    - name: payments")
+		for _, line := range []string{"port_value: 18080}}}\n", "port_value: 18081}}}\n", "      outlier_detection: {"} {
+			if strings.Count(cluster, line) != 1 {
+				t.Errorf("%s: %q is not once in the cluster of the managers:\n%s", example, line, cluster)
+			}
+		}
+	}
+}
+
 func TestRenderNamesWhatIsWrong(t *testing.T) {
 	good := Places{Manager: 1, Payments: 2, Risk: 3, Module: "m"}
 	cases := map[string]struct {

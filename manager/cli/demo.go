@@ -35,7 +35,7 @@ Nothing leaves this machine; all data is kept in one folder.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.DataDir, "data", "data", "folder that keeps the demo's data between runs")
-	f.StringVar(&o.Store, "store", "", "another place for the data than the folder: sqlite:///path/to/file.db")
+	f.StringVar(&o.Store, "store", "", "another place for the data: mongodb starts a mongod in the folder; sqlite:///path/to/file.db; mongodb://…")
 	f.StringVar(&o.Gateway, "gateway", demo.Embedded, "embedded (in this process) or envoy (the real one)")
 	f.StringVar(&o.Example, "example", "quickstart", "with Envoy: its configuration, quickstart or hardened")
 	f.StringVar(&o.ModulesDir, "modules", c.process.Executable, "folder of partnergate.wasm")
@@ -44,6 +44,8 @@ Nothing leaves this machine; all data is kept in one folder.`,
 	f.IntVar(&o.Ports.Payments, "payments-port", o.Ports.Payments, "port of the payments upstream")
 	f.IntVar(&o.Ports.Risk, "risk-port", o.Ports.Risk, "port of the risk upstream")
 	f.IntVar(&o.Ports.EnvoyAdmin, "envoy-admin-port", o.Ports.EnvoyAdmin, "port of Envoy's admin interface")
+	f.IntVar(&o.Ports.SecondManager, "second-manager-port", o.Ports.SecondManager, "port of the second manager, with MongoDB")
+	f.IntVar(&o.Ports.MongoDB, "mongodb-port", o.Ports.MongoDB, "port of the mongod that --store mongodb starts")
 	f.IntVar(&offset, "port-offset", 0, "added to all ports, for a second demo beside the first")
 	complete(cmd, "gateway", demo.Gateways...)
 	complete(cmd, "example", envoyexamples.Examples...)

@@ -145,7 +145,7 @@ func relative(path string) string {
 
 func (d *demo) showParts(p *page) {
 	p.title("What is real here")
-	p.pair("real", "the manager with portal and admin API; its data in %s", d.storeName())
+	d.showManagers(p)
 	p.pair("", "the filters: %s", relative(filepath.Join(d.ModulesDir, "partnergate.wasm")))
 	logs := []string{"demo.log"}
 	if d.Gateway == Envoy {
@@ -164,7 +164,22 @@ func (d *demo) showParts(p *page) {
 	p.WriteString("\n")
 }
 
+func (d *demo) showManagers(p *page) {
+	if d.facts.SecondURL == "" {
+		p.pair("real", "the manager with portal and admin API; its data in %s", d.storeName())
+		return
+	}
+	p.pair("real", "two managers with portal and admin API, %s and %s: either may be asked,", d.facts.ManagerURL, d.facts.SecondURL)
+	p.pair("", "and the gateway speaks to both; their data in %s", d.storeName())
+	if d.mongod {
+		p.pair("", "mongod, a replica set of one: %s", d.Store)
+	}
+}
+
 func (d *demo) storeName() string {
+	if d.mongod {
+		return relative(filepath.Join(d.dir, "mongodb"))
+	}
 	if path, ok := strings.CutPrefix(d.Store, "sqlite://"); ok {
 		return relative(path)
 	}

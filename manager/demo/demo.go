@@ -10,9 +10,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/mongo/mongod"
 	"github.com/partnergate/partnergate/manager/server"
 )
 
@@ -22,13 +24,17 @@ const (
 	Envoy    = "envoy"    // the filters in the real Envoy
 )
 
+// MongoDB as Options.Store starts a mongod with its data in DataDir. On MongoDB,
+// this or another, two managers serve the estate.
+const MongoDB = "mongodb"
+
 // Gateways are the values of Options.Gateway.
 var Gateways = []string{Embedded, Envoy}
 
 // Options say what the demo is made of.
 type Options struct {
 	DataDir    string // keeps tokens, logs, and, without Store, everything else
-	Store      string // empty: a SQLite file in DataDir
+	Store      string // empty: a SQLite file in DataDir; MongoDB: a mongod of the demo's own; else a store's URL
 	Gateway    string // one of Gateways
 	Example    string // of envoy-examples, for Envoy
 	ModulesDir string // holds partnergate.wasm
@@ -42,6 +48,7 @@ type Options struct {
 // Facts are what a running demo tells about itself.
 type Facts struct {
 	ManagerURL string
+	SecondURL  string // of the second manager; empty where there is none
 	GatewayURL string
 	AdminToken string
 	Passwords  map[string]string // by email
@@ -76,7 +83,8 @@ type demo struct {
 	logFile *os.File
 	logger  *slog.Logger
 	facts   Facts
-	server  *server.Server
+	servers []*server.Server
+	mongod  bool   // the demo started it
 	parts   []part // running, in the order of their start
 }
 
@@ -113,7 +121,10 @@ func prepare(o Options) (*demo, error) {
 }
 
 func (d *demo) start(ctx context.Context, wiring server.Wiring) error {
-	if err := d.Ports.check(d.Gateway); err != nil {
+	if err := d.Ports.check(d.Gateway, d.managers(), d.Store == MongoDB); err != nil {
+		return err
+	}
+	if err := d.startStore(ctx); err != nil {
 		return err
 	}
 	d.progress("Starting the manager and two upstreams …")
@@ -125,7 +136,7 @@ func (d *demo) start(ctx context.Context, wiring server.Wiring) error {
 	if err != nil {
 		return err
 	}
-	if err := d.startManager(ctx, wiring); err != nil {
+	if err := d.startManagers(ctx, wiring); err != nil {
 		return err
 	}
 	if d.Gateway == Envoy {
@@ -149,17 +160,54 @@ func (d *demo) progress(line string) {
 	_, _ = fmt.Fprintln(d.Progress, line) // only for comfort
 }
 
-func (d *demo) startManager(ctx context.Context, wiring server.Wiring) error {
-	s, err := server.Start(ctx, server.Settings{
-		Listen: loopback(d.Ports.Manager), Store: d.Store, ModulesDir: d.existingModules(),
-		AdminToken: d.state.AdminToken, EdgeToken: d.state.EdgeToken,
-	}, wiring, d.logger.With("part", "manager"))
-	if err != nil {
-		return d.Ports.explain(err, "manager", "--manager-port", d.Ports.Manager)
+// startStore starts the mongod that the demo keeps its data in, where it is to.
+func (d *demo) startStore(ctx context.Context) error {
+	if d.Store != MongoDB {
+		return nil
 	}
-	d.server = s
-	d.facts.ManagerURL, d.facts.AdminToken = s.URL(), d.state.AdminToken
-	d.parts = append(d.parts, part{"the manager", s.Done(), s.Stop})
+	d.progress("Starting mongod …")
+	set, err := mongod.Start(ctx, mongod.Options{Dir: filepath.Join(d.dir, "mongodb"), Port: d.Ports.MongoDB})
+	if err != nil {
+		return err
+	}
+	d.mongod, d.Store = true, set.URL("partnergate")
+	d.parts = append(d.parts, part{"mongod", set.Exited(), set.Stop})
+	return nil
+}
+
+// managers is how many there are: several can share MongoDB.
+func (d *demo) managers() int {
+	if strings.HasPrefix(d.Store, MongoDB) {
+		return 2
+	}
+	return 1
+}
+
+func (d *demo) startManagers(ctx context.Context, wiring server.Wiring) error {
+	if err := d.startManager(ctx, wiring, "manager", "--manager-port", d.Ports.Manager); err != nil {
+		return err
+	}
+	d.facts.ManagerURL, d.facts.AdminToken = d.servers[0].URL(), d.state.AdminToken
+	if d.managers() == 1 {
+		return nil
+	}
+	if err := d.startManager(ctx, wiring, "second manager", "--second-manager-port", d.Ports.SecondManager); err != nil {
+		return err
+	}
+	d.facts.SecondURL = d.servers[1].URL()
+	return nil
+}
+
+func (d *demo) startManager(ctx context.Context, wiring server.Wiring, name, flag string, port int) error {
+	s, err := server.Start(ctx, server.Settings{
+		Listen: loopback(port), Store: d.Store, ModulesDir: d.existingModules(),
+		AdminToken: d.state.AdminToken, EdgeToken: d.state.EdgeToken,
+	}, wiring, d.logger.With("part", name))
+	if err != nil {
+		return d.Ports.explain(err, name, flag, port)
+	}
+	d.servers = append(d.servers, s)
+	d.parts = append(d.parts, part{"the " + name, s.Done(), s.Stop})
 	// The gateways of an earlier run have ended, or their ports would be taken:
 	// what they held need not be waited for.
 	s.Service().GiveUpProxies()
@@ -210,4 +258,4 @@ func (d *demo) stop() error {
 // answerTimeout is how long a gateway may take until it answers.
 const answerTimeout = 60 * time.Second
 
-func (d *demo) service() *manager.Service { return d.server.Service() }
+func (d *demo) service() *manager.Service { return d.servers[0].Service() }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	envoyexamples "github.com/partnergate/partnergate/envoy-examples"
@@ -19,7 +20,7 @@ import (
 
 func (d *demo) startEmbedded(ctx context.Context, payments, risk int) error {
 	g, err := gateway.Start(ctx, gateway.Options{
-		Listen: loopback(d.Ports.Gateway), ManagerURL: d.facts.ManagerURL, EdgeToken: d.state.EdgeToken,
+		Listen: loopback(d.Ports.Gateway), ManagerURL: d.managerURLs(), EdgeToken: d.state.EdgeToken,
 		Upstreams: []gateway.Upstream{
 			{Prefix: "/", URL: "http://" + loopback(payments)},
 			{Prefix: "/risk", URL: "http://" + loopback(risk)},
@@ -50,8 +51,8 @@ func (d *demo) startEnvoy(ctx context.Context, payments, risk int) error {
 	}
 	envoy, err := envoyexamples.Launch(ctx, envoyexamples.Options{
 		Example: d.Example, EdgeToken: d.state.EdgeToken, AccessLog: access, Log: log,
-		Places: envoyexamples.Places{Listener: d.Ports.Gateway, Admin: d.Ports.EnvoyAdmin, Manager: d.managerPort(),
-			Payments: payments, Risk: risk, Module: module},
+		Places: envoyexamples.Places{Listener: d.Ports.Gateway, Admin: d.Ports.EnvoyAdmin, Manager: portOf(d.facts.ManagerURL),
+			Second: portOf(d.facts.SecondURL), Payments: payments, Risk: risk, Module: module},
 	})
 	if err != nil {
 		return errors.Join(err, log.Close(), access.Close())
@@ -63,9 +64,22 @@ func (d *demo) startEnvoy(ctx context.Context, payments, risk int) error {
 	return nil
 }
 
-func (d *demo) managerPort() int {
-	_, port, _ := net.SplitHostPort(d.server.Address()) // an address that is listened on
-	n, _ := strconv.Atoi(port)
+// managerURLs are all of them, separated by commas.
+func (d *demo) managerURLs() string {
+	urls := make([]string, len(d.servers))
+	for i, s := range d.servers {
+		urls[i] = s.URL()
+	}
+	return strings.Join(urls, ",")
+}
+
+// portOf is the port of a manager's URL, 0 for none.
+func portOf(address string) int {
+	u, err := url.Parse(address)
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(u.Port())
 	return n
 }
 

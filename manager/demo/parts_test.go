@@ -108,7 +108,7 @@ func TestTakenPorts(t *testing.T) {
 		defer func() { _ = listener.Close() }() // nobody connects
 		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
 	}
-	err := Ports{Manager: ports[0], Risk: ports[1]}.check(Embedded)
+	err := Ports{Manager: ports[0], Risk: ports[1]}.check(Embedded, 1, false)
 	if err == nil {
 		t.Fatal("taken ports are accepted")
 	}
@@ -120,7 +120,7 @@ func TestTakenPorts(t *testing.T) {
 			t.Errorf("the error lacks %q:\n%v", want, err)
 		}
 	}
-	if err := (Ports{}).check(Envoy); err != nil {
+	if err := (Ports{}).check(Envoy, 2, true); err != nil {
 		t.Errorf("free ports: %v", err)
 	}
 	if shifted := DefaultPorts.Shift(100); shifted.Manager != 8180 || shifted.EnvoyAdmin != 10001 {

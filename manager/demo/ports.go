@@ -16,14 +16,18 @@ type Ports struct {
 	Payments   int
 	Risk       int
 	EnvoyAdmin int
+
+	SecondManager int // used with MongoDB only
+	MongoDB       int // of the mongod that the demo starts
 }
 
 // DefaultPorts are those of the Envoy examples.
-var DefaultPorts = Ports{Manager: 8080, Gateway: 10000, Payments: 9001, Risk: 9002, EnvoyAdmin: 9901}
+var DefaultPorts = Ports{Manager: 8080, Gateway: 10000, Payments: 9001, Risk: 9002, EnvoyAdmin: 9901,
+	SecondManager: 8081, MongoDB: 27117}
 
 // Shift adds offset to all ports that are not 0.
 func (p Ports) Shift(offset int) Ports {
-	for _, port := range []*int{&p.Manager, &p.Gateway, &p.Payments, &p.Risk, &p.EnvoyAdmin} {
+	for _, port := range []*int{&p.Manager, &p.Gateway, &p.Payments, &p.Risk, &p.EnvoyAdmin, &p.SecondManager, &p.MongoDB} {
 		if *port != 0 {
 			*port += offset
 		}
@@ -31,26 +35,32 @@ func (p Ports) Shift(offset int) Ports {
 	return p
 }
 
+// tried is a port that must be free.
+type tried struct {
+	name, flag string
+	port       int
+}
+
 // check tries every port before anything starts, so that all that are taken
 // are named at once.
-func (p Ports) check(gateway string) error {
-	tried := []struct {
-		name, flag string
-		port       int
-	}{
+func (p Ports) check(gateway string, managers int, mongodb bool) error {
+	tries := []tried{
 		{"manager", "--manager-port", p.Manager},
 		{"gateway", "--gateway-port", p.Gateway},
 		{"payments upstream", "--payments-port", p.Payments},
 		{"risk upstream", "--risk-port", p.Risk},
 	}
 	if gateway == Envoy {
-		tried = append(tried, struct {
-			name, flag string
-			port       int
-		}{"Envoy's admin interface", "--envoy-admin-port", p.EnvoyAdmin})
+		tries = append(tries, tried{"Envoy's admin interface", "--envoy-admin-port", p.EnvoyAdmin})
+	}
+	if managers > 1 {
+		tries = append(tries, tried{"second manager", "--second-manager-port", p.SecondManager})
+	}
+	if mongodb {
+		tries = append(tries, tried{"mongod", "--mongodb-port", p.MongoDB})
 	}
 	var errs []string
-	for _, t := range tried {
+	for _, t := range tries {
 		listener, err := net.Listen("tcp", loopback(t.port))
 		if err == nil {
 			err = listener.Close()

@@ -32,7 +32,7 @@ const cluster = "partnergate"
 // Options configure a gateway.
 type Options struct {
 	Listen     string     // host:port; port 0 is any free one
-	ManagerURL string     // where the policy comes from
+	ManagerURL string     // where the policy comes from; several managers on one store are separated by commas
 	EdgeToken  string     // what the filters show to the manager
 	Upstreams  []Upstream // by path prefix; at least one
 	ModulesDir string     // holds partnergate.wasm
@@ -63,7 +63,7 @@ func Start(ctx context.Context, o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	manager, err := newForwarder(o.ManagerURL)
+	manager, err := newCluster(strings.Split(o.ManagerURL, ","))
 	if err != nil {
 		return nil, fmt.Errorf("the manager's URL: %w", err)
 	}
@@ -129,7 +129,7 @@ func chainOf(module *testharness.Module, o Options) ([]testharness.Filter, error
 		"manager": map[string]string{
 			"cluster": cluster, "authority": "partnergate.internal", "token_env": "PARTNERGATE_EDGE_TOKEN",
 		},
-		"errors_url": strings.TrimSuffix(o.ManagerURL, "/") + "/docs/errors/",
+		"errors_url": strings.TrimSuffix(first(o.ManagerURL), "/") + "/docs/errors/",
 	})
 	if err != nil {
 		return nil, err

@@ -71,7 +71,7 @@ func (r *router) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 
 // newForwarder passes requests on to another server with the target that they
 // came with, byte for byte.
-func newForwarder(target string) (http.Handler, error) {
+func newForwarder(target string) (*httputil.ReverseProxy, error) {
 	u, err := url.Parse(target)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" {
 		return nil, fmt.Errorf("%q is not an http or https URL without a path, such as http://127.0.0.1:9001", target)

@@ -270,6 +270,33 @@ func TestDemo(t *testing.T) {
 	second.login("dana@cobalt.example")
 }
 
+// TestDemoOnMongoDB keeps the demo's data in a mongod of its own, with two
+// managers; the second run finds it at another port.
+func TestDemoOnMongoDB(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	onMongoDB := func(o *demo.Options) { o.Store = demo.MongoDB }
+	first := startDemo(t, data, onMongoDB)
+	first.checkPage()
+	for _, words := range []string{"two managers", first.facts.SecondURL, "mongod, a replica set of one"} {
+		if !strings.Contains(first.page.String(), words) {
+			t.Errorf("the page lacks %q:\n%s", words, first.page)
+		}
+	}
+	first.facts.ManagerURL, first.facts.SecondURL = first.facts.SecondURL, first.facts.ManagerURL
+	first.flood()
+	first.login("dana@cobalt.example")
+	first.checkReports()
+	first.checkRevoke()
+	first.end()
+
+	second := startDemo(t, data, onMongoDB)
+	second.login("dana@cobalt.example")
+	if status, code := second.call(first.key("DELTA_SANDBOX"), "http://sandbox.api.localhost/payments/charges"); status != 401 || code != "credential_revoked" {
+		t.Errorf("a key of the first run: %d %s", status, code)
+	}
+}
+
 // TestDemoInEnvoy shows the same in the real Envoy, with both of its configurations.
 func TestDemoInEnvoy(t *testing.T) {
 	t.Parallel()
