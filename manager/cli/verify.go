@@ -26,7 +26,7 @@ With --probe it also sends requests to the gateway of each environment (spec.gat
 partner, each GET operation that any partner holds, and compares what the gateway decides with what the policy says. It makes a key
 that lives 15 minutes for each application, and revokes it afterwards. Requests that are let through reach the upstream, with
 "partnergate-probe" for parameters, and count against limits; a limit that refuses agrees, since it is asked last. Operations of
-other methods are never sent: for them the first check is what there is.
+other methods are never sent: for them the first check is what there is. On a large estate give --partner: a key is a policy version.
 
 Exit code 0: all agree. 2: somebody does not, and is named. 1: it could not be found out.`,
 		Example: `  partnergate verify

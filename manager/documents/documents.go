@@ -97,7 +97,24 @@ func ReadFolder(files fs.FS, label string) ([]manager.Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", label, err)
 	}
-	return all, joinProblems(problems)
+	return all, joinProblems(append(problems, twice(all)...))
+}
+
+// twice finds resources that stand in two files; within one they are found in reading it.
+func twice(all []manager.Document) (problems []error) {
+	first := make(map[manager.Ref]*manager.Document, len(all))
+	for i := range all {
+		d, ref := &all[i], all[i].Resource.Ref()
+		before, there := first[ref]
+		if !there {
+			first[ref] = d
+			continue
+		}
+		field := manager.Field{File: d.File, Line: d.Line, Path: "metadata.name",
+			Message: fmt.Sprintf("%s stands twice, first in %s:%d; keep one", ref, before.File, before.Line)}
+		problems = append(problems, &manager.Error{Code: manager.CodeInvalid, Message: d.File + ": 1 problem", Fields: []manager.Field{field}})
+	}
+	return problems
 }
 
 func readFile(files fs.FS, name, label string) ([]manager.Document, error) {

@@ -23,6 +23,8 @@ func TestReadFolder(t *testing.T) {
 		{"other files are passed over", map[string]string{"a.yaml": plan, "README.md": "# hello", "b.yaml.bak": "{"}, 1, ""},
 		{"a stranger is named", map[string]string{"a.yaml": plan, "x/values.yaml": "replicas: 3\n"}, 0, "top/x/values.yaml"},
 		{"an OpenAPI document does not hide others in its file", map[string]string{"a.yaml": "openapi: 3.1.0\npaths: {}\n---\n" + plan}, 0, "top/a.yaml:1"},
+		{"a resource in two files is named with both", map[string]string{"a.yaml": plan, "b/c.yaml": "---\n" + plan}, 0,
+			"top/b/c.yaml:2: metadata.name: Plan one stands twice, first in top/a.yaml:1; keep one"},
 		{"all bad files are named", map[string]string{"a.yaml": "a: 1", "b.yaml": "b: 2"}, 0, "2 files have mistakes"},
 		{"a product's document is looked for beside it", map[string]string{
 			"p/p.yaml": "apiVersion: partnergate.dev/v1alpha1\nkind: Product\nmetadata: {name: p}\nspec: {openapi: ../o/p.yaml, environments: {sandbox: {hosts: [p.test]}}}\n",
