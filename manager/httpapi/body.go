@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -58,6 +59,7 @@ func (a *api) readPolicy(c *gin.Context, types ...string) (body []byte, contentT
 	limit := int64(maxPolicy)
 	if encoding := c.GetHeader("Content-Encoding"); strings.EqualFold(encoding, "gzip") {
 		limit = maxPacked
+		allowTime(c)
 	}
 	body, contentType, err = readBody(c, limit, types...)
 	if err != nil {
@@ -74,6 +76,17 @@ func (a *api) readPolicy(c *gin.Context, types ...string) (body []byte, contentT
 		return nil, "", nil, err
 	}
 	return body, contentType, done, nil
+}
+
+// estateTimeout is how long a call with a whole estate may take, from its body
+// to its answer. Other calls have the server's timeouts.
+const estateTimeout = 10 * time.Minute
+
+func allowTime(c *gin.Context) {
+	until := time.Now().Add(estateTimeout)
+	response := http.NewResponseController(c.Writer)
+	_ = response.SetReadDeadline(until) // a connection without deadlines needs none
+	_ = response.SetWriteDeadline(until)
 }
 
 func decompress(encoding string, body []byte) ([]byte, error) {

@@ -6,8 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func gzipped(t *testing.T, text string) string {
@@ -134,5 +138,43 @@ func TestDeleteOverHTTP(t *testing.T) {
 		if got := a.do("POST", "/api/v1/delete", bad); got.status != 404 {
 			t.Errorf("%s: %d %s", bad, got.status, got.body)
 		}
+	}
+}
+
+// TestAnEstateMayTakeLong: the server's timeouts are for other calls.
+func TestAnEstateMayTakeLong(t *testing.T) {
+	a := newAPI(t)
+	const timeout = 700 * time.Millisecond
+	slow := httptest.NewUnstartedServer(a.server.Config.Handler)
+	slow.Config.ReadTimeout, slow.Config.WriteTimeout = timeout, timeout
+	slow.Start()
+	defer slow.Close()
+	a.url = slow.URL
+	send := func(encoding, body string) (int, error) {
+		reader, writer := io.Pipe()
+		request, err := http.NewRequestWithContext(t.Context(), "POST", a.url+"/api/v1/apply", reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+adminToken)
+		request.Header.Set("Content-Type", "application/yaml")
+		request.Header.Set("Content-Encoding", encoding)
+		go func() {
+			_, _ = io.WriteString(writer, body[:10])
+			<-time.After(2 * timeout) // longer than the server waits for others
+			_, err := io.WriteString(writer, body[10:])
+			_ = writer.CloseWithError(err)
+		}()
+		response, err := http.DefaultTransport.RoundTrip(request)
+		if err != nil {
+			return 0, err
+		}
+		return response.StatusCode, response.Body.Close()
+	}
+	if status, err := send("gzip", gzipped(t, estate)); status != http.StatusOK {
+		t.Errorf("a whole estate: %d, %v", status, err)
+	}
+	if status, err := send("", estate); err == nil && status == http.StatusOK {
+		t.Errorf("another body is waited for as long: %d", status)
 	}
 }
