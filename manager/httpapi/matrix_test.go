@@ -1,0 +1,140 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/httpapi"
+)
+
+// token makes a named token and returns the header that carries it.
+func (a *api) token(name string, role manager.TokenRole, teams ...string) string {
+	a.t.Helper()
+	body, err := json.Marshal(map[string]any{"name": name, "role": role, "teams": teams})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	var made manager.NewToken
+	a.must(&made, "POST", "/api/v1/tokens", string(body))
+	return "Bearer " + made.Token
+}
+
+var pathParameter = regexp.MustCompile(`:(\w+)`)
+
+// filledPath puts values into a route's path. A route with a parameter that
+// has none fails the test until it is said what it is.
+func filledPath(t *testing.T, route httpapi.Route, values map[string]string) string {
+	t.Helper()
+	return pathParameter.ReplaceAllStringFunc(route.Path, func(p string) string {
+		value, said := values[p[1:]]
+		if !said {
+			t.Fatalf("%s %s: say what %s is", route.Method, route.Path, p)
+		}
+		return url.PathEscape(value)
+	})
+}
+
+// promised is what each role may do, as docs/manager-api.md has it:
+// this table is the promise, and access.go must keep it.
+var promised = map[manager.TokenRole]string{
+	manager.TokenAdmin:    "read policy, read partners, read usage, explain, read audit, read tokens, write policy, suspend, write keys, revoke keys, write members, write tokens",
+	manager.TokenOperator: "read policy, read partners, read usage, explain, read audit, write policy, suspend, write keys, revoke keys, write members",
+	manager.TokenAuditor:  "read policy, read partners, read usage, explain, read audit, read tokens",
+	manager.TokenSupport:  "read partners, read usage, explain, suspend, revoke keys",
+}
+
+// TestEveryRouteByRole asks every route of the router with a token of every
+// role: what the role does not have is 403 and changes nothing.
+func TestEveryRouteByRole(t *testing.T) {
+	a := withEstate(t)
+	holders := map[string]struct {
+		role     manager.TokenRole
+		confined bool
+		header   string
+	}{}
+	for _, role := range manager.TokenRoles {
+		holders[string(role)] = struct {
+			role     manager.TokenRole
+			confined bool
+			header   string
+		}{role, false, a.token(string(role), role)}
+		if role != manager.TokenAdmin {
+			holders[string(role)+" of a team"] = struct {
+				role     manager.TokenRole
+				confined bool
+				header   string
+			}{role, true, a.token(string(role)+"-team", role, "another-team")}
+		}
+	}
+	values := map[string]string{"partner": "nobody", "name": "nothing", "id": "nothing", "email": "nobody@acme.test"}
+	before := a.service.PolicyVersion()
+	for _, route := range httpapi.Routes() {
+		if route.Open {
+			continue
+		}
+		path := filledPath(t, route, values)
+		for _, none := range []string{"", "Bearer " + edgeToken, "Bearer pgt_" + strings.Repeat("a", 40)} {
+			if got := a.do(route.Method, path, "", "Authorization", none); got.status != http.StatusUnauthorized {
+				t.Errorf("%s %s without a token: %d", route.Method, route.Path, got.status)
+			}
+		}
+		for name, h := range holders {
+			may := strings.Contains(", "+promised[h.role]+",", ", "+route.Needs+",")
+			if httpapi.Granted(h.role, false, route.Needs) != may {
+				t.Errorf("%s %s: %s has %q %v, promised is %v", route.Method, route.Path, h.role, route.Needs, !may, may)
+			}
+			got := a.do(route.Method, path, "{", "Authorization", h.header)
+			if may = httpapi.Granted(h.role, h.confined, route.Needs); may == (got.status == http.StatusForbidden) || got.status == http.StatusUnauthorized {
+				t.Errorf("%s %s by %s: %d %s", route.Method, route.Path, name, got.status, got.body)
+			}
+		}
+	}
+	if after := a.service.PolicyVersion(); after != before {
+		t.Errorf("the policy changed from %d to %d", before, after)
+	}
+}
+
+// TestEveryRouteKeepsPartnersApart asks every route below a partner with what
+// belongs to another partner: it is not there.
+func TestEveryRouteKeepsPartnersApart(t *testing.T) {
+	a := withEstate(t)
+	var key struct{ ID string }
+	a.must(&key, "POST", credentials, `{"environment":"sandbox"}`)
+	before := a.service.PolicyVersion()
+	asked := 0
+	for _, route := range httpapi.Routes() {
+		if !strings.Contains(route.Path, ":partner/") || strings.Count(route.Path, ":") < 2 {
+			continue
+		}
+		asked++
+		name := "checkout"
+		if strings.Contains(route.Path, "subscriptions") {
+			name = "payments-sandbox"
+		}
+		path := filledPath(t, route, map[string]string{"partner": "globex", "name": name, "id": key.ID, "email": "dev@acme.test"})
+		body, want := "{}", http.StatusNotFound
+		switch {
+		case strings.HasSuffix(route.Path, "/password"):
+			body = `{"password":"correct horse battery"}`
+		case strings.HasSuffix(route.Path, "/credentials") && route.Method == "POST":
+			body = `{"environment":"sandbox"}`
+		case route.Method == http.MethodPut: // would make one of globex, but for the partner in the body
+			body, want = fmt.Sprintf(`{"metadata":{"name":%q,"partner":"acme"},"spec":{}}`, name), http.StatusUnprocessableEntity
+		}
+		if got := a.do(route.Method, path, body); got.status != want || strings.Contains(got.body, "Checkout") {
+			t.Errorf("%s %s: %d, want %d: %s", route.Method, path, got.status, want, got.body)
+		}
+	}
+	if asked < 10 {
+		t.Errorf("only %d routes were asked", asked)
+	}
+	if after := a.service.PolicyVersion(); after != before {
+		t.Errorf("the policy changed from %d to %d", before, after)
+	}
+}
