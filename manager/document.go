@@ -3,6 +3,7 @@ package manager
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -182,8 +183,8 @@ func isOpenAPIPath(s string) bool {
 // Locate gives the fields of an error of Validate or Apply the file and line
 // of the document that they are about.
 func Locate(err error, documents []Document) error {
-	e, ok := err.(*Error)
-	if !ok || len(e.Fields) == 0 {
+	var e *Error
+	if !errors.As(err, &e) || len(e.Fields) == 0 {
 		return err
 	}
 	byName := make(map[string]*Document, len(documents))

@@ -2,6 +2,7 @@ package manager_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,8 +53,8 @@ func TestReadResource(t *testing.T) {
 				}
 				return
 			}
-			e, ok := err.(*manager.Error)
-			if !ok || e.Reason != tt.reason {
+			var e *manager.Error
+			if !errors.As(err, &e) || e.Reason != tt.reason {
 				t.Fatalf("got %v", err)
 			}
 			got := []string{}
@@ -96,8 +97,8 @@ func TestInlineOpenAPI(t *testing.T) {
 
 func TestManyProblems(t *testing.T) {
 	_, err := manager.ReadDocuments("noise.yaml", []byte(strings.Repeat("- x\n---\n", 5000)), nil)
-	e, ok := err.(*manager.Error)
-	if !ok || len(e.Fields) != 1000 || !strings.HasPrefix(e.Message, "noise.yaml: 5000 problems, of which the first 1000 follow") {
+	var e *manager.Error
+	if !errors.As(err, &e) || len(e.Fields) != 1000 || !strings.HasPrefix(e.Message, "noise.yaml: 5000 problems, of which the first 1000 follow") {
 		t.Errorf("%d fields: %.200v", len(e.Fields), err)
 	}
 }
