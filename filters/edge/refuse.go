@@ -113,11 +113,16 @@ func grpcNumber(status string) int32 {
 	return n
 }
 
-// answerPanic answers a request whose callback panicked.
+// unmade stands in for a stream's plugin where that of the stream is not known.
+var unmade = &Plugin{config: Config{ErrorsURL: DefaultErrorsURL}}
+
+// answerPanic answers a request whose callback panicked, be it before it came
+// to the stream, or because the stream could not be made.
 func answerPanic(contextID uint32, _ string) {
 	s := current
 	if s == nil || s.id != contextID {
-		return // the runtime answers with a plain 500
+		s = &Stream{id: contextID, plugin: unmade}
+		s.readHeaders()
 	}
 	s.Decision.Code = policy.FilterError
 	s.refuse()

@@ -78,7 +78,7 @@ func onContextCreate(contextID, rootID uint32) {
 func createPlugin(contextID uint32) {
 	vm.plugins.remove(contextID)
 	if vm.context != nil {
-		context := vm.context.NewPluginContext(contextID)
+		context := withFaults(vm.context.NewPluginContext(contextID))
 		vm.plugins = append(vm.plugins, plugin{id: contextID, context: context})
 	}
 }

@@ -111,7 +111,7 @@ func DispatchHttpCall(cluster string, headers [][2]string, body []byte, trailers
 	if vm.effective != 0 {
 		caller = vm.effective
 	}
-	vm.callouts = append(vm.callouts, callout{id: id, caller: caller, callback: callback})
+	vm.callouts = append(vm.callouts, callout{id: id, caller: caller, callback: callFaults(callback)})
 	return id, nil
 }
 
