@@ -85,3 +85,60 @@ spec: {product: risk, environment: sandbox, plan: starter, state: requested}
 		wantCode(t, err, manager.CodeNotFound, "")
 	}
 }
+
+// TestExplainAgreesWithDecisions: what is explained of a key is what is decided on it, and exactly the last step of a refusal refuses.
+func TestExplainAgreesWithDecisions(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	apply(t, s, estate(t), manager.ApplyOptions{})
+	apply(t, s, read(t, `
+apiVersion: partnergate.dev/v1alpha1
+kind: Subscription
+metadata: {name: held, partner: acme}
+spec: {product: risk, environment: sandbox, plan: starter, state: suspended, operations: [listAlerts]}
+---
+apiVersion: partnergate.dev/v1alpha1
+kind: Subscription
+metadata: {name: live, partner: globex}
+spec: {product: pay, environment: production, plan: starter, startsAt: 2026-03-01T13:00:00Z, applications: [screening]}
+`), manager.ApplyOptions{})
+	refused := 0
+	for partner, application := range map[string]string{"acme": "checkout", "globex": "screening"} {
+		for _, environment := range []string{"sandbox", "production"} {
+			key, err := s.CreateCredential(t.Context(), admin, partner, application, environment, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, at := range []time.Time{c.Now(), c.Now().Add(2 * time.Hour)} {
+				for _, host := range []string{"sandbox.example.test", "api.example.test", "API.example.test.:443", "none.test"} {
+					for _, request := range []string{"GET /pay/payments/1", "POST /pay/payments", "GET /risk/scores/1", "GET /risk/alerts", "PUT /risk/alerts", "GET /none", "GET //", "GET /pay/../pay/payments/1"} {
+						method, path, _ := strings.Cut(request, " ")
+						q := policy.Request{Method: method, Host: host, Path: path, Key: key.Key, Keys: 1, Now: at.UnixMilli()}
+						want := s.Published().Snapshot.Decide(&q)
+						e, err := s.Explain(t.Context(), manager.Question{Credential: key.ID, Method: method, Host: host, Path: path, At: at})
+						if err != nil {
+							t.Fatal(err)
+						}
+						if want.Code == policy.Undecided {
+							want.Code = policy.Admitted
+						}
+						if e.Code != want.Code || e.Subscription != want.Subscription || e.Product != want.Product {
+							t.Errorf("%s of %s in %s at %s: explained %v by %s, decided %v by %s", request, partner, environment, host, e.Code, e.Subscription, want.Code, want.Subscription)
+						}
+						for i, step := range e.Steps {
+							if last := i == len(e.Steps)-1; (step.Outcome == manager.StepRefused) != (last && e.Code.Refused()) {
+								t.Errorf("%s of %s in %s at %s, %v: %+v", request, partner, environment, host, e.Code, e.Steps)
+							}
+						}
+						if e.Code.Refused() {
+							refused++
+						}
+					}
+				}
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing was refused")
+	}
+}
