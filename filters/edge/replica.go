@@ -130,11 +130,10 @@ type loading struct {
 const manifestHead = 12
 
 func readManifest(key string, serial uint64) (m *policy.Manifest, generations string, ok bool) {
-	view, _, err := sharedValue(key)
-	if err != nil || len(view) < manifestHead || uint64(readInt64(view)) != serial {
+	value, _, err := proxywasm.TakeSharedData(key)
+	if err != nil || len(value) < manifestHead || uint64(readInt64(proxywasm.ViewBytes(value))) != serial {
 		return nil, "", false
 	}
-	value := string(view)
 	n := int(value[8]) | int(value[9])<<8 | int(value[10])<<16 | int(value[11])<<24
 	if n < 0 || n > policy.MaxParts || len(value) < manifestHead+n {
 		return nil, "", false
@@ -166,9 +165,9 @@ func (r *replica) load(budget int) {
 			return
 		}
 		e := missing[0]
-		part, _, err := sharedValue(r.edge.partKey(e.PartID, l.generation(e.PartID)))
+		part, _, err := proxywasm.TakeSharedData(r.edge.partKey(e.PartID, l.generation(e.PartID)))
 		if err == nil {
-			err = l.loader.Add(e.PartID, string(part))
+			err = l.loader.Add(e.PartID, part)
 		}
 		if err != nil {
 			r.loading = nil

@@ -80,7 +80,7 @@ func (t *tableBuilder) add(row []byte) {
 
 // A shard is meant to hold about goodShard bytes: a changed record moves its
 // whole shard, and each shard costs an entry in the manifest.
-const goodShard = 12 << 10
+const goodShard = 16 << 10
 
 // shardBits chooses the number of shards of a table, keeping hint while it
 // fits, so that a table that grows and shrinks a little is not divided anew

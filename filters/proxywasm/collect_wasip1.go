@@ -11,6 +11,6 @@ func setGCPercent(percent int32) (before int32)
 // collected. A VM holds a large policy that rarely changes, and its requests
 // allocate nothing: collecting early costs little and saves every VM as much
 // memory again.
-const gcPercent = 20
+const gcPercent = 10
 
 func init() { setGCPercent(gcPercent) }

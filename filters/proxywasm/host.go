@@ -97,6 +97,14 @@ func GetSharedData(key string) (value []byte, cas uint32, err error) {
 	return value, cas, statusError(status)
 }
 
+// TakeSharedData is GetSharedData with a value that is the caller's for good, and was copied once only.
+func TakeSharedData(key string) (value string, cas uint32, err error) {
+	vm.memory.keeping = true
+	view, cas, status := hostSharedData(key)
+	vm.memory.keeping = false
+	return vm.memory.keep(view), cas, statusError(status)
+}
+
 // SetSharedData sets the value of the key. ErrCasMismatch if cas is not the value's: read it again.
 // In Envoy cas 0 overwrites whatever is there, and any other cas creates a key that is missing; in
 // ngx_wasm_module cas 0 only creates. There is no way to delete.

@@ -15,6 +15,9 @@ type memory struct {
 	arena  []byte
 	used   int
 	blocks [][]byte
+	// keeping says that what the host is asked for now outlives the callback: it
+	// gets a block of just its size, so that taking it over needs no copy.
+	keeping bool
 }
 
 // allocate returns size bytes for the host, or nil if size exceeds MaxBlock. Size 0 gives a valid
@@ -22,6 +25,11 @@ type memory struct {
 func (m *memory) allocate(size uint32) unsafe.Pointer {
 	if size > MaxBlock {
 		return nil
+	}
+	if m.keeping && size > 0 {
+		block := make([]byte, size)
+		m.blocks = append(m.blocks, block)
+		return unsafe.Pointer(unsafe.SliceData(block))
 	}
 	if free := len(m.arena) - m.used; int(size) >= free {
 		block := make([]byte, size+1)
@@ -51,6 +59,19 @@ func (m *memory) view(address, size uint32) ([]byte, bool) {
 		}
 	}
 	return nil, false
+}
+
+// keep makes a view of a whole block a string that nobody writes to any more.
+func (m *memory) keep(view []byte) string {
+	for i := len(m.blocks) - 1; i >= 0; i-- {
+		if block := m.blocks[i]; len(view) == len(block) && unsafe.SliceData(view) == unsafe.SliceData(block) {
+			m.blocks[i] = m.blocks[len(m.blocks)-1]
+			m.blocks[len(m.blocks)-1] = nil
+			m.blocks = m.blocks[:len(m.blocks)-1]
+			return ViewString(block)
+		}
+	}
+	return string(view)
 }
 
 // within returns the size bytes at address if they lie in block.

@@ -90,3 +90,28 @@ func TestViewsAreOnlyWhatWasAllocated(t *testing.T) {
 		}
 	}
 }
+
+func TestKeptBlocksOutliveTheCallback(t *testing.T) {
+	m := memory{arena: make([]byte, 64)}
+	place := func(text string) []byte {
+		view := unsafe.Slice((*byte)(m.allocate(uint32(len(text)))), len(text))
+		copy(view, text)
+		return view
+	}
+	m.allocate(1000)
+	m.keeping = true
+	first, second := place("first"), place("second, and longer")
+	m.keeping = false
+	other := place("in the arena")
+	kept := []string{m.keep(first), m.keep(second), m.keep(other), m.keep(nil)}
+	m.spoil()
+	m.reset()
+	for i, want := range []string{"first", "second, and longer", "in the arena", ""} {
+		if kept[i] != want {
+			t.Errorf("%q became %q", want, kept[i])
+		}
+	}
+	if unsafe.StringData(kept[1]) != unsafe.SliceData(second) {
+		t.Error("a whole block was copied")
+	}
+}
