@@ -19,6 +19,8 @@ type leader struct {
 	gather  gather
 	vms     map[[16]byte]*vm
 	ledgers directory
+	version byte   // of the messages that are spoken with the manager
+	calls   uint64 // so far
 }
 
 // vm is a VM of this process.
@@ -38,6 +40,7 @@ type call struct {
 	next    int64 // not before
 	fails   int
 	status  string // of the last answer; empty where there was none
+	id      string // of the last call
 }
 
 // The most and the least that is waited after a failed call, milliseconds.
@@ -47,7 +50,7 @@ const (
 )
 
 func newLeader(e *Edge, now int64) *leader {
-	l := &leader{edge: e, vms: map[[16]byte]*vm{}}
+	l := &leader{edge: e, version: wire.Version, vms: map[[16]byte]*vm{}}
 	l.watch.call = call{path: wire.WatchPath, timeout: 35_000}
 	l.watch.parts = call{path: wire.PartsPath, timeout: 20_000}
 	l.sync.call = call{path: wire.SyncPath, timeout: 5_000}
@@ -154,13 +157,15 @@ func (l *leader) wake(v *vm, how byte) {
 // gets why there is none.
 func (l *leader) send(c *call, body []byte, now int64, answered func(body string, now int64), failed func(why string, now int64)) {
 	m := &l.edge.manager
+	c.id = l.nextID()
 	headers := [][2]string{
 		{":method", "POST"}, {":path", c.path}, {":authority", m.Authority}, {":scheme", "http"},
 		{"content-type", "application/octet-stream"}, {"authorization", "Bearer " + m.Token},
+		{"x-request-id", c.id},
 	}
 	c.out, c.since = true, now
 	since := now
-	_, err := proxywasm.DispatchHttpCall(m.Cluster, headers, body, nil, c.timeout, func(_, bodySize, _ int) {
+	_, err := proxywasm.DispatchHttpCall(m.Cluster, headers, l.inVersion(body), nil, c.timeout, func(_, bodySize, _ int) {
 		if l.edge.leader != l || !c.out || c.since != since {
 			return // another leads now, or the call was given up
 		}
@@ -169,6 +174,8 @@ func (l *leader) send(c *call, body []byte, now int64, answered func(body string
 		status, why := checkAnswer(bodySize)
 		c.status = strings.Clone(status)
 		if why != "" {
+			refused, _ := proxywasm.GetHttpCallResponseHeader(wire.VersionHeader)
+			l.speak(refused)
 			failed(why, now)
 			return
 		}
@@ -194,10 +201,8 @@ func checkAnswer(bodySize int) (status, why string) {
 	switch {
 	case err != nil || status == "":
 		return "", "there was no answer"
-	case status == "401" || status == "403":
-		return status, "the manager refuses the token (status " + status + "); set manager.token to one of its PARTNERGATE_EDGE_TOKEN"
 	case status != "200":
-		return status, "the answer's status is " + status
+		return status, refusedBy(status)
 	case bodySize > wire.MaxMessage:
 		return status, "the answer is too large"
 	}

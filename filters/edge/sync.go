@@ -288,7 +288,7 @@ func (l *leader) syncFailed(why string, now int64) {
 	count("partnergate_sync_failures", 1)
 	if why != s.told {
 		s.told = why
-		proxywasm.LogWarn("partnergate: the manager did not take a batch: " + why)
+		proxywasm.LogWarn("partnergate: the manager did not take a batch: " + s.call.named(why))
 	}
 	switch s.call.status {
 	case "400", "413", "422":

@@ -183,6 +183,10 @@ func (w *watch) complain(why string) {
 	count("partnergate_watch_failures", 1)
 	if why != w.told {
 		w.told = why
-		proxywasm.LogWarn("partnergate: no new policy from the manager: " + why)
+		last := &w.call
+		if w.parts.since > last.since {
+			last = &w.parts
+		}
+		proxywasm.LogWarn("partnergate: no new policy from the manager: " + last.named(why))
 	}
 }
