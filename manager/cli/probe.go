@@ -44,16 +44,21 @@ func (v *verification) probe(ctx context.Context) (err error) {
 	}
 	probers, err := v.makeKeys(ctx, partners, gateways)
 	defer func() {
-		if revoked := v.revokeKeys(context.WithoutCancel(ctx), probers); err == nil {
-			err = revoked
-		}
+		err = errors.Join(err, v.revokeKeys(context.WithoutCancel(ctx), probers))
 	}()
 	if err != nil {
 		return err
 	}
+	if len(probers) == 0 {
+		return errors.New("there is no application to probe as; apply one, or give another --partner")
+	}
 	if err := v.keysArrive(ctx); err != nil {
 		return err
 	}
+	return v.sendProbes(ctx, probers, targets, gateways)
+}
+
+func (v *verification) sendProbes(ctx context.Context, probers []prober, targets map[string][]target, gateways map[string]*url.URL) error {
 	defer v.notify("Probing as %s", count(len(probers), "application"))()
 	for _, p := range probers {
 		for _, t := range targets[p.environment] {
@@ -141,7 +146,7 @@ func (v *verification) makeKeys(ctx context.Context, partners []string, gateways
 				if err != nil {
 					return probers, err
 				}
-				v.report.PolicyVersion = key.PolicyVersion
+				v.withKeys = key.PolicyVersion
 				probers = append(probers, prober{partner, a.Meta().Name, environment, key.ID, key.Key})
 			}
 		}
@@ -151,7 +156,7 @@ func (v *verification) makeKeys(ctx context.Context, partners []string, gateways
 
 // keysArrive waits until the proxies know the keys.
 func (v *verification) keysArrive(ctx context.Context) error {
-	behind, err := v.api.Acknowledged(ctx, v.report.PolicyVersion, longestWait)
+	behind, err := v.api.Acknowledged(ctx, v.withKeys, longestWait)
 	if err == nil && len(behind) > 0 {
 		err = fmt.Errorf("%s did not get the keys of this run within %s; see `partnergate proxies`", count(len(behind), "proxy process"), longestWait)
 	}

@@ -76,7 +76,7 @@ type verifyOptions struct {
 // verifyReport is what verify found.
 type verifyReport struct {
 	Agrees        bool            `json:"agrees"`
-	PolicyVersion int64           `json:"policy_version"`
+	PolicyVersion int64           `json:"policy_version"` // the newest, before any key of this run
 	Proxies       []verifiedProxy `json:"proxies"`
 	Probes        int             `json:"probes"`
 	NotProbed     []string        `json:"not_probed"`    // what could not or must not be sent, and why
@@ -106,6 +106,8 @@ type verification struct {
 	options verifyOptions
 	notify  func(format string, args ...any) (done func())
 	report  verifyReport
+
+	withKeys int64 // policy version that has the keys of this run
 }
 
 func (v *verification) run(ctx context.Context) error {
