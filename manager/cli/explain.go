@@ -30,7 +30,7 @@ func (who *caller) flags(cmd *cobra.Command) {
 // query is the question about METHOD and PATH, which may be a whole URL.
 func (who *caller) query(method, target string) (url.Values, error) {
 	host := who.host
-	if strings.Contains(target, "://") {
+	if !strings.HasPrefix(target, "/") && strings.Contains(target, "://") {
 		u, err := url.Parse(target)
 		if err != nil || u.Host == "" {
 			return nil, &usageError{fmt.Errorf("%q is no URL; write it as https://api.example.test/payments, or give a path", target)}

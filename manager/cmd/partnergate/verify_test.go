@@ -99,6 +99,28 @@ func TestVerify(t *testing.T) {
 		t.Errorf("a gateway that lets everything through: exit code %d, %+v", code, report)
 	}
 	importedAndExplained(t, s, gateway)
+	explainedWithoutCaller(t, s, gateway)
+}
+
+// explainedWithoutCaller asks about a request that had no key.
+func explainedWithoutCaller(t *testing.T, s *server.Server, gateway string) {
+	t.Helper()
+	_, body := fetch(t, gateway+"/payments/charges", "sandbox.api.localhost", "nothing-known")
+	var problem struct {
+		RequestID string `json:"request_id"`
+	}
+	if err := json.Unmarshal([]byte(body), &problem); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	out := ""
+	eventually(t, "the request is logged", func() (logged bool) {
+		var code int
+		code, out, _ = operator(t, s, "explain", problem.RequestID)
+		return code == 0
+	})
+	if !strings.Contains(out, "credential_unknown") || !strings.Contains(out, "Nobody knows who sent it") {
+		t.Errorf("explained: %s", out)
+	}
 }
 
 // importedAndExplained calls with a key that was imported, where it may and where not, and asks why.
