@@ -28,8 +28,8 @@ func sections(t *testing.T, page string) map[string]string {
 	return parts
 }
 
-// documented are the fields in the first cells of a section's table.
-func documented(section string) (fields []string) {
+// tableFields are the fields in the first cells of a section's table.
+func tableFields(section string) (fields []string) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(section, -1) {
 		fields = append(fields, row[1])
 	}
@@ -81,7 +81,7 @@ func TestPolicyPageNamesEveryField(t *testing.T) {
 		if heading == "Limits" {
 			prefix = ""
 		}
-		want, got := fieldsOf(reflect.TypeOf(of), prefix), documented(page[heading])
+		want, got := fieldsOf(reflect.TypeOf(of), prefix), tableFields(page[heading])
 		slices.Sort(want)
 		slices.Sort(got)
 		if !slices.Equal(want, got) {
