@@ -32,10 +32,10 @@ fetch_wheel = python3 -m pip download --quiet --disable-pip-version-check --no-d
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build wasm portal run test lint tools chromium clean
+.PHONY: help build wasm portal run test reliability lint tools chromium clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make run GATEWAY=envoy EXAMPLE=hardened   the real Envoy $(ENVOY_VERSION) instead of the embedded gateway'
 	@echo '  make run STORE=mongodb                    a local MongoDB and two managers'
@@ -55,6 +55,12 @@ run: build $(if $(filter envoy,$(GATEWAY)),$(ENVOY)) $(if $(filter mongodb,$(STO
 # -p 2: one Envoy or one Chromium fills a core.
 test: build tools ## Run every test; brings all that the tests need
 	@go test -count=1 -p 2 -timeout 12m ./...
+
+RELIABILITY := $(CURDIR)/build/reliability
+reliability: wasm ## Bring the faults about again and write docs/reliability.md from what is seen
+	@rm -rf $(RELIABILITY) && mkdir -p $(RELIABILITY)
+	@PARTNERGATE_RELIABILITY=$(RELIABILITY) go test -count=1 $$(grep -rl --include=*_test.go reliability.Record . | xargs -n1 dirname | sort -u)
+	@go run ./docs/reliability/generate -prune $(RELIABILITY)
 
 # The filters are checked twice: parts of them exist only for wasm. -exec sets the target for golangci-lint, not for its own build.
 lint: ## Check formatting, vet, and run golangci-lint

@@ -66,7 +66,7 @@ func (p *process) takeAll(id string) (n int, last policy.Code) {
 
 // release ends a request in flight.
 func (p *process) release(id string) {
-	p.ledgers[policy.LedgerID(id)].Release([]uint64{policy.BucketKey(id)})
+	p.ledgers[policy.LedgerID(id)].Release([]uint64{policy.BucketKey(id)}, 0)
 	p.touched[policy.LedgerID(id)] = true
 }
 

@@ -24,12 +24,14 @@ type Edge struct {
 	plugins   []*Plugin // the first is the owner
 	keys      keys
 
-	nonce     [16]byte // of this VM
-	proxy     wire.ProxyID
-	joined    bool // queues are registered, the proxy's id is known
-	firstTick int64
-	period    uint32
-	streams   uint64 // seen by this VM
+	nonce      [16]byte // of this VM
+	holder     uint64   // under which it holds concurrency slots; never 0
+	registered bool     // as that holder
+	proxy      wire.ProxyID
+	joined     bool // queues are registered, the proxy's id is known
+	firstTick  int64
+	period     uint32
+	streams    uint64 // seen by this VM
 
 	wakeQueue   uint32
 	leaderQueue uint32 // 0 until some leader registered it
@@ -44,8 +46,8 @@ type Edge struct {
 
 // keys are the fixed keys in shared data.
 type keys struct {
-	proxy, leader, state, batch, directory string
-	manifest                               [2]string
+	proxy, leader, state, batch, directory, holders string
+	manifest                                        [2]string
 }
 
 // edges are those of this VM.
@@ -72,7 +74,7 @@ func attach(p *Plugin) *Edge {
 }
 
 func newEdge(m Manager) *Edge {
-	e := &Edge{manager: m, namespace: m.namespace()}
+	e := &Edge{manager: m, namespace: m.namespace(), holder: newHolder()}
 	for i := range 2 {
 		r := rand.Uint64()
 		for j := range 8 {
@@ -81,7 +83,7 @@ func newEdge(m Manager) *Edge {
 	}
 	n := e.namespace
 	e.keys = keys{
-		proxy: n + "proxy", leader: n + "leader", state: n + "state", batch: n + "batch", directory: n + "ledgers",
+		proxy: n + "proxy", leader: n + "leader", state: n + "state", batch: n + "batch", directory: n + "ledgers", holders: n + "holders",
 		manifest: [2]string{n + "manifest/0", n + "manifest/1"},
 	}
 	e.replica.edge, e.waiting.edge, e.usage.edge = e, e, e
@@ -107,10 +109,11 @@ func (e *Edge) detach(p *Plugin) {
 // Calls under way were the old owner's: they are not answered any more.
 func (e *Edge) handOver() {
 	e.resign()
-	e.joined = false
+	e.joined, e.period = false, 0
 	if len(e.plugins) > 0 {
-		e.period = 0
 		e.setPeriod(calmTick)
+	} else {
+		e.deregister()
 	}
 }
 
@@ -172,6 +175,7 @@ func (e *Edge) join() {
 		return
 	}
 	e.wakeQueue, e.proxy, e.joined = id, e.proxyID(), true
+	e.register()
 }
 
 func (e *Edge) wakeID() (uint32, error) {

@@ -19,6 +19,7 @@ type leader struct {
 	gather  gather
 	vms     map[[16]byte]*vm
 	ledgers directory
+	lost    lost
 	version byte   // of the messages that are spoken with the manager
 	calls   uint64 // so far
 }
@@ -66,6 +67,7 @@ func (l *leader) tick(now int64) {
 	l.receive(now)
 	l.watchDue(now)
 	l.syncDue(now)
+	l.freeLost(now)
 	l.gauges(now)
 }
 
@@ -95,6 +97,7 @@ func (l *leader) take(m *message, now int64) {
 		v = &vm{}
 		l.vms[m.nonce] = v
 	}
+	l.lost.heard(m.nonce)
 	before := v.version
 	v.wake, v.version, v.heard = m.wake, m.version, now
 	if v.version != before {

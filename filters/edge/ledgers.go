@@ -27,6 +27,7 @@ const (
 // slots are the concurrency slots that a stream holds until it ends.
 type slots struct {
 	own, wide []uint64
+	holder    uint64 // under which they are held
 }
 
 // Take takes the request from all its limits and from the product's capacity,
@@ -96,7 +97,14 @@ func (s *Stream) takeFrom(buckets []policy.Bucket, at place) (v policy.Verdict) 
 	err := s.updateLedger(at, func(ledger policy.Ledger) (policy.Ledger, bool) {
 		v = ledger.Take(buckets, s.now, s.Decision.PolicyVersion)
 		s.tell(ledger, buckets, told)
-		return ledger, v.Code == policy.Admitted
+		if v.Code != policy.Admitted {
+			return ledger, false
+		}
+		ledger, room := ledger.Hold(buckets, s.edge.holder)
+		if !room {
+			v = policy.Verdict{Code: policy.LimitUnavailable}
+		}
+		return ledger, room
 	})
 	if err != nil {
 		return policy.Verdict{Code: policy.LimitUnavailable}
@@ -150,6 +158,10 @@ func (s *Stream) tell(ledger policy.Ledger, buckets []policy.Bucket, from int) {
 
 // hold notes the slots to release when the stream ends.
 func (s *Stream) hold(own, wide []policy.Bucket) {
+	if !s.edge.registered && len(s.edge.plugins) > 0 {
+		s.edge.register() // before its first tick
+	}
+	s.slots.holder = s.edge.holder
 	s.slots.own = appendSlots(s.slots.own[:0], own)
 	s.slots.wide = appendSlots(s.slots.wide[:0], wide)
 }
@@ -175,9 +187,9 @@ func (s *Stream) release() {
 }
 
 func (s *Stream) releaseFrom(keys []uint64, at place) {
-	err := s.updateLedger(at, func(ledger policy.Ledger) (policy.Ledger, bool) { return ledger, ledger.Release(keys) })
+	err := s.updateLedger(at, func(ledger policy.Ledger) (policy.Ledger, bool) { return ledger, ledger.Release(keys, s.slots.holder) })
 	if err != nil {
-		proxywasm.LogError("partnergate: a concurrency slot could not be released; it stays in use until the proxy restarts")
+		proxywasm.LogError("partnergate: a concurrency slot could not be released; it stays in use until this worker ends")
 	}
 }
 
@@ -187,7 +199,7 @@ func (s *Stream) giveBack(buckets []policy.Bucket, at place) {
 		return
 	}
 	err := s.updateLedger(at, func(ledger policy.Ledger) (policy.Ledger, bool) {
-		ledger.GiveBack(buckets)
+		ledger.GiveBack(buckets, s.edge.holder)
 		return ledger, true
 	})
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 )
 
 var (
+	limitVerdict   = corpus.Verdict{Status: 429, Code: "limit_exceeded"}
 	servedVerdict  = corpus.Verdict{Status: 200}
 	revokedVerdict = corpus.Verdict{Status: 401, Code: "credential_revoked"}
 )

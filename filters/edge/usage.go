@@ -98,6 +98,7 @@ func responseCode() uint16 {
 func (u *usage) flushDue(now int64) {
 	if now-u.lastFlush >= flushEvery || now < u.lastFlush {
 		u.flush(now)
+		u.edge.register()
 	}
 }
 

@@ -98,8 +98,8 @@ func (l Ledger) Take(buckets []Bucket, now int64, policyVersion uint64) Verdict 
 	return v
 }
 
-// GiveBack undoes Take, for a request that something else refused.
-func (l Ledger) GiveBack(buckets []Bucket) {
+// GiveBack undoes Take and Hold, for a request that something else refused.
+func (l Ledger) GiveBack(buckets []Bucket, holder uint64) {
 	for i := range buckets {
 		e := l.entry(buckets[i].Key)
 		switch kind := e.kind(); {
@@ -110,18 +110,17 @@ func (l Ledger) GiveBack(buckets []Bucket) {
 		case kind.Quota():
 			e.set(entryTokens, e.get(entryTokens)+1)
 		default:
-			e.set(entryInFlight, max(e.get(entryInFlight)-1, 0))
+			l.end(buckets[i].Key, holder)
 		}
 		e.set(entryTotal, e.get(entryTotal)-1)
 	}
 }
 
-// Release ends one request in flight of each concurrency bucket, and reports
-// whether there was one.
-func (l Ledger) Release(keys []uint64) (changed bool) {
+// Release ends one request in flight of each concurrency bucket that the holder
+// has one of, and reports whether there was any; see Hold.
+func (l Ledger) Release(keys []uint64, holder uint64) (changed bool) {
 	for _, key := range keys {
-		if e := l.entry(key); e != nil && e.kind() == InFlight && e.get(entryInFlight) > 0 {
-			e.set(entryInFlight, e.get(entryInFlight)-1)
+		if l.end(key, holder) {
 			changed = true
 		}
 	}

@@ -46,6 +46,9 @@ func (l Ledger) add(id string, kind LimitKind) (Ledger, entry) {
 	e[0], e[1] = byte(size), byte(size>>8)
 	e[entryKind] = byte(kind)
 	e.set(entryKey, int64(BucketKey(id)))
+	if kind == InFlight {
+		e.set(entryInFlight, l.held(BucketKey(id))) // it was forgotten while requests were in flight
+	}
 	return l, e
 }
 
@@ -100,7 +103,7 @@ func (e entry) applyQuota(g *Grant, now int64, policyVersion uint64) {
 // changed says whether the ledger has to be written back.
 func (l Ledger) Report(reports []Report, now int64) (_ []Report, changed bool) {
 	for e, rest := l.entries().next(); e != nil; e, rest = rest.next() {
-		if e.kind() == kindShare {
+		if e.kind() == kindShare || e.kind() == kindHold {
 			continue
 		}
 		spent := e.get(entryTotal) - e.get(entryTold)

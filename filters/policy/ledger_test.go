@@ -78,7 +78,7 @@ func TestTakeIsAllOrNothing(t *testing.T) {
 	if n, _ := l.Remaining(&buckets[2], start); n != 4 {
 		t.Errorf("slots: %d left, want 4", n)
 	}
-	l.GiveBack(buckets)
+	l.GiveBack(buckets, 0)
 	for i, want := range []int64{10, 1, 5} {
 		if n, _ := l.Remaining(&buckets[i], start); n != want {
 			t.Errorf("bucket %d: %d left after giving back, want %d", i, n, want)
@@ -165,7 +165,7 @@ func TestTakingAllocatesNothing(t *testing.T) {
 		if v := l.Take(buckets, now, 7); v.Code != policy.Admitted {
 			t.Fatal(v)
 		}
-		l.Release(keys)
+		l.Release(keys, 0)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -182,9 +182,9 @@ func FuzzLedger(f *testing.F) {
 		l := policy.Ledger(raw)
 		buckets := []policy.Bucket{bucket(rateID), bucket(quotaID), bucket(slotsID)}
 		l.Take(buckets, now, 7)
-		l.Release([]uint64{buckets[2].Key})
+		l.Release([]uint64{buckets[2].Key}, 0)
 		l.Remaining(&buckets[0], now)
-		l.GiveBack(buckets)
+		l.GiveBack(buckets, 0)
 		l.Report(nil, now)
 		g := rateOf(9)
 		l, _ = l.Apply(&g, now, 7)

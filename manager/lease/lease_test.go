@@ -89,7 +89,7 @@ func (w *world) dropSome() {
 func (w *world) finish(p *proxy) {
 	if p.inFlight > 0 {
 		p.inFlight--
-		p.ledger.Release([]uint64{p.bucket.Key})
+		p.ledger.Release([]uint64{p.bucket.Key}, 0)
 	}
 }
 

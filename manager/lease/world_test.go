@@ -127,7 +127,7 @@ func (w *world) pass(milliseconds int64) {
 			p.open.fresh = false
 		}
 		for ; p.inFlight > 0; p.inFlight-- {
-			p.ledger.Release([]uint64{p.bucket.Key})
+			p.ledger.Release([]uint64{p.bucket.Key}, 0)
 		}
 	}
 }
