@@ -45,8 +45,16 @@ func notFound(ref Ref) error {
 // List lists resources of a kind, of one partner where partner is not empty,
 // ordered by partner and name. limit is at most 500; 0 means 100. cursor is the
 // Next of the page before, empty for the first.
-func (s *Service) List(_ context.Context, kind Kind, partner string, limit int, cursor string) (*Page, error) {
+func (s *Service) List(ctx context.Context, kind Kind, partner string, limit int, cursor string) (*Page, error) {
+	return s.Search(ctx, kind, partner, "", limit, cursor)
+}
+
+// Search is List of those resources that have text in their name or title,
+// whatever the case.
+func (s *Service) Search(_ context.Context, kind Kind, partner, text string, limit int, cursor string) (*Page, error) {
 	switch {
+	case len(text) > maxTitle:
+		return nil, invalid("q", fmt.Sprintf("is longer than any title; give at most %d bytes", maxTitle))
 	case limit < 0 || limit > maxPage:
 		return nil, invalid("limit", fmt.Sprintf("%d is out of range; give 1 to %d", limit, maxPage))
 	case limit == 0:
@@ -57,6 +65,11 @@ func (s *Service) List(_ context.Context, kind Kind, partner string, limit int, 
 		return nil, err
 	}
 	all := s.current().list(kind, partner)
+	if text = strings.ToLower(text); text != "" {
+		all = slices.DeleteFunc(all, func(r Resource) bool {
+			return !strings.Contains(r.Meta().Name, text) && !strings.Contains(strings.ToLower(titleOf(r)), text)
+		})
+	}
 	from := slices.IndexFunc(all, func(r Resource) bool { return cursorOf(r) > after })
 	if from < 0 {
 		return &Page{}, nil
@@ -67,6 +80,25 @@ func (s *Service) List(_ context.Context, kind Kind, partner string, limit int, 
 		page.Next = base64.RawURLEncoding.EncodeToString([]byte(cursorOf(last)))
 	}
 	return page, nil
+}
+
+// titleOf is a resource's title; a subscription's is the product's name.
+func titleOf(r Resource) string {
+	switch r := r.(type) {
+	case *Environment:
+		return r.Spec.Title
+	case *Product:
+		return r.Spec.Title
+	case *Plan:
+		return r.Spec.Title
+	case *Partner:
+		return r.Spec.Title
+	case *Application:
+		return r.Spec.Title
+	case *Subscription:
+		return r.Spec.Product
+	}
+	return ""
 }
 
 // cursorOf orders resources of one kind: by partner, then name. No name holds

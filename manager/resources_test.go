@@ -123,6 +123,37 @@ func TestPartnerOfTheSameName(t *testing.T) {
 	expectMembers(t, s, "acme", "")
 }
 
+func TestSearch(t *testing.T) {
+	ctx := context.Background()
+	s := newService(t, newClock())
+	resources := estate(t)
+	for i := range 30 {
+		p := plan(fmt.Sprintf("small-%02d", i), 1)
+		if i%10 == 3 {
+			p.Spec.Title = "The GOLDEN one"
+		}
+		resources = append(resources, p)
+	}
+	apply(t, s, resources, manager.ApplyOptions{})
+	for text, want := range map[string]int{"": 31, "small": 30, "SMALL-1": 10, "golden one": 3, "no such": 0} {
+		var got []manager.Resource
+		for cursor, more := "", true; more; {
+			page, err := s.Search(ctx, manager.KindPlan, "", text, 4, cursor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, cursor = append(got, page.Items...), page.Next
+			more = cursor != ""
+		}
+		if len(got) != want {
+			t.Errorf("%q finds %d plans, want %d", text, len(got), want)
+		}
+	}
+	if _, err := s.Search(ctx, manager.KindPlan, "", strings.Repeat("x", 201), 0, ""); err == nil {
+		t.Error("a text longer than any title was taken")
+	}
+}
+
 func TestList(t *testing.T) {
 	ctx := context.Background()
 	s := newService(t, newClock())

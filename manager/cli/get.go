@@ -49,9 +49,10 @@ func readRef(args []string, partner string) (manager.Ref, error) {
 }
 
 // listAll lists a kind; for what partners own without a partner, that of all of them.
-func listAll(ctx context.Context, api *client.Client, kind manager.Kind, partner string) ([]manager.Resource, error) {
+// text, which may be empty, is in the name or title of each.
+func listAll(ctx context.Context, api *client.Client, kind manager.Kind, partner, text string) ([]manager.Resource, error) {
 	if !ownedByPartner(kind) || partner != "" {
-		return api.Resources(ctx, kind, partner)
+		return api.Search(ctx, kind, partner, text)
 	}
 	partners, err := api.Resources(ctx, manager.KindPartner, "")
 	if err != nil {
@@ -59,7 +60,7 @@ func listAll(ctx context.Context, api *client.Client, kind manager.Kind, partner
 	}
 	var all []manager.Resource
 	for _, p := range partners {
-		owned, err := api.Resources(ctx, kind, p.Meta().Name)
+		owned, err := api.Search(ctx, kind, p.Meta().Name, text)
 		if err != nil {
 			return nil, err
 		}
@@ -79,12 +80,13 @@ func exactArguments(least, most int, use string) cobra.PositionalArgs {
 }
 
 func (c *command) get() *cobra.Command {
-	var partner string
+	var partner, search string
 	cmd := &cobra.Command{
 		Use:   "get KIND [NAME]",
 		Short: "Show resources: " + strings.Join(plurals, ", "),
 		Long:  "Shows resources, or one, with who manages each: a file that was applied, the portal or the API.\nThe kinds are " + strings.Join(plurals, ", ") + ".",
 		Example: `  partnergate get subscriptions --partner acme
+  partnergate get partners --search acme
   partnergate get product payments -o yaml`,
 		Args:              exactArguments(1, 2, "KIND [NAME]"),
 		ValidArgsFunction: c.completeResources,
@@ -96,10 +98,11 @@ func (c *command) get() *cobra.Command {
 			if len(args) == 2 {
 				return c.getOne(cmd.Context(), api, args, partner)
 			}
-			return c.getAll(cmd.Context(), api, args[0], partner)
+			return c.getAll(cmd.Context(), api, args[0], partner, search)
 		},
 	}
 	cmd.Flags().StringVar(&partner, "partner", "", "partner that owns the applications or subscriptions")
+	cmd.Flags().StringVar(&search, "search", "", "only those with this text in their name or title")
 	return c.printsAnswer(cmd)
 }
 
@@ -119,7 +122,7 @@ func (c *command) getOne(ctx context.Context, api *client.Client, args []string,
 	return c.print(json.RawMessage(body), func(t *table) { showResources(t, []manager.Resource{r}) })
 }
 
-func (c *command) getAll(ctx context.Context, api *client.Client, given, partner string) error {
+func (c *command) getAll(ctx context.Context, api *client.Client, given, partner, search string) error {
 	kind, err := readKind(given)
 	if err != nil {
 		return err
@@ -128,7 +131,7 @@ func (c *command) getAll(ctx context.Context, api *client.Client, given, partner
 		return &usageError{fmt.Errorf("%s belong to no partner; leave --partner out", given)}
 	}
 	done := c.slowly("Reading all %s", strings.ToLower(given))
-	resources, err := listAll(ctx, api, kind, partner)
+	resources, err := listAll(ctx, api, kind, partner, search)
 	done()
 	if err != nil {
 		return err

@@ -173,7 +173,7 @@ Applying them unchanged changes nothing but who manages them.`,
 func (c *command) exportAll(ctx context.Context, api *client.Client, form string) error {
 	first := true
 	for _, kind := range manager.Kinds {
-		resources, err := listAll(ctx, api, kind, "")
+		resources, err := listAll(ctx, api, kind, "", "")
 		if err != nil {
 			return err
 		}

@@ -56,6 +56,11 @@ func readAnswer(kind manager.Kind, body []byte) (manager.Resource, error) {
 
 // Resources lists all resources of a kind; for applications and subscriptions those of partner.
 func (c *Client) Resources(ctx context.Context, kind manager.Kind, partner string) ([]manager.Resource, error) {
+	return c.Search(ctx, kind, partner, "")
+}
+
+// Search lists those resources of a kind that have text in their name or title.
+func (c *Client) Search(ctx context.Context, kind manager.Kind, partner, text string) ([]manager.Resource, error) {
 	items, err := listAll[json.RawMessage](ctx, c, kindPath(kind, partner), nil)
 	if err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ type pageAnswer[T any] struct {
 
 func (a *api) list(kind manager.Kind) func(*gin.Context) error {
 	return func(c *gin.Context) error {
-		q := readQuery(c, "limit", "cursor")
+		q := readQuery(c, "q", "limit", "cursor")
 		limit := q.limit()
 		if q.err != nil {
 			return q.err
@@ -54,7 +54,7 @@ func (a *api) list(kind manager.Kind) func(*gin.Context) error {
 		if err := a.partnerExists(c, partner); err != nil {
 			return err
 		}
-		page, err := a.service.List(c.Request.Context(), kind, partner, limit, q.text("cursor"))
+		page, err := a.service.Search(c.Request.Context(), kind, partner, q.text("q"), limit, q.text("cursor"))
 		if err != nil {
 			return err
 		}
