@@ -58,7 +58,7 @@ func (s *Service) Apply(ctx context.Context, actor Actor, resources []Resource, 
 	}
 	var result ApplyResult
 	decide := func(before *state) ([]Change, error) {
-		plan := planApply(before, actor.Owner, prepared, o.Prune)
+		plan := planApply(before, actor, prepared, o.Prune)
 		result.Results = plan.entries
 		return plan.changes, nil
 	}
@@ -80,17 +80,17 @@ type applyPlan struct {
 	entries []ApplyEntry
 }
 
-func planApply(before *state, owner Owner, prepared []Resource, prune bool) *applyPlan {
+func planApply(before *state, actor Actor, prepared []Resource, prune bool) *applyPlan {
 	var plan applyPlan
 	declared := make(map[Ref]bool, len(prepared))
 	for _, r := range prepared {
 		declared[r.Ref()] = true
 		r = clone(r) // its head is written, perhaps once for each try
-		r.Meta().ManagedBy = owner
+		r.Meta().ManagedBy = actor.Owner
 		plan.write(before, r)
 	}
 	if prune {
-		plan.prune(before, owner, declared)
+		plan.prune(before, actor, declared)
 	}
 	plan.sort()
 	return &plan
@@ -120,11 +120,12 @@ func (p *applyPlan) write(before *state, r Resource) {
 	p.changes = append(p.changes, Change{Ref: r.Ref(), After: r})
 }
 
-func (p *applyPlan) prune(before *state, owner Owner, declared map[Ref]bool) {
+// prune leaves alone what the actor could not delete anyhow: a team prunes what is its own.
+func (p *applyPlan) prune(before *state, actor Actor, declared map[Ref]bool) {
 	for _, kind := range Kinds {
 		for _, r := range before.list(kind, "") {
 			ref := r.Ref()
-			if declared[ref] || r.Meta().ManagedBy != owner {
+			if declared[ref] || r.Meta().ManagedBy != actor.Owner || actor.Grant.Confined() && !actor.Grant.coversResource(before, r) {
 				continue
 			}
 			p.remove(before, ref)

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -31,8 +32,63 @@ func (g *Grant) permits(before, after *state, changes []Change) error {
 		if g.Confined() && (!g.coversResource(before, before.get(c.Ref)) || !g.coversResource(after, c.After)) {
 			return forbidden("this token may change only products of %s and subscriptions to these, not %s", teamWords(g.Teams), c.Ref)
 		}
+		if err := g.keepsOff(before, after, c); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// keepsOff refuses a product of a confined grant that serves what a product of
+// another team serves: whoever subscribed to the one could call the other.
+func (g *Grant) keepsOff(before, after *state, c Change) error {
+	p, ok := c.After.(*Product)
+	if !ok || !g.Confined() || !callable(p) {
+		return nil
+	}
+	if was := before.products[c.Ref.Name]; was != nil && callable(was) && servesTheSame(was, p) {
+		return nil
+	}
+	for _, name := range names(after.products) {
+		other := after.products[name]
+		if g.Covers(other.Spec.Team) || !callable(other) {
+			continue
+		}
+		if host, path := meeting(p, other); host != "" {
+			return forbidden("%s would serve %s on %s, where a product of another team has operations; choose another host or path, or ask an operator whose token is not confined to teams", c.Ref, path, host)
+		}
+	}
+	return nil
+}
+
+// servesTheSame tells whether two versions of a product have the same hosts and paths.
+func servesTheSame(a, b *Product) bool {
+	path := func(x, y Operation) bool { return x.Path == y.Path }
+	return reflect.DeepEqual(a.Spec.Environments, b.Spec.Environments) && slices.EqualFunc(a.Spec.Operations, b.Spec.Operations, path)
+}
+
+// meeting returns a host and a path of a that a request to b could have; "" where there is none.
+func meeting(a, b *Product) (host, path string) {
+	for environment, at := range a.Spec.Environments {
+		for _, host := range at.Hosts {
+			if !slices.Contains(b.Spec.Environments[environment].Hosts, host) {
+				continue
+			}
+			for _, o := range a.Spec.Operations {
+				if slices.ContainsFunc(b.Spec.Operations, func(other Operation) bool { return templatesMeet(o.Path, other.Path) }) {
+					return host, o.Path
+				}
+			}
+		}
+	}
+	return "", ""
+}
+
+// templatesMeet tells whether one path can match both templates, whatever the method.
+func templatesMeet(a, b string) bool {
+	return slices.EqualFunc(strings.Split(a, "/"), strings.Split(b, "/"), func(x, y string) bool {
+		return x == y || strings.HasPrefix(x, "{") || strings.HasPrefix(y, "{")
+	})
 }
 
 // unconfined refuses a confined grant what concerns no product.

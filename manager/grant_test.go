@@ -3,6 +3,8 @@ package manager_test
 import (
 	"context"
 	"crypto/sha256"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/partnergate/partnergate/manager"
@@ -193,3 +195,60 @@ func TestGrantsOfKeysAndPeople(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// A team that served another's paths could let partners call the other's upstream.
+func TestTeamsKeepOffEachOthersPaths(t *testing.T) {
+	ctx := context.Background()
+	team := tokenOf(manager.TokenOperator, "core")
+	for _, c := range []struct {
+		name, host, path, method, lifecycle string
+		allowed                             bool
+	}{
+		{"the same", "risk.test", "/risk", "get", "published", false},
+		{"another method", "risk.test", "/risk", "delete", "published", false},
+		{"a parameter", "risk.test", "/{all}", "get", "published", false},
+		{"as a draft", "risk.test", "/risk", "get", "draft", true},
+		{"another path", "risk.test", "/scores", "get", "published", true},
+		{"a longer path", "risk.test", "/risk/{id}", "get", "published", true},
+		{"another host", "core.test", "/risk", "get", "published", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := teamEstate(t)
+			p := read(t, "apiVersion: partnergate.dev/v1alpha1\nkind: Product\nmetadata: {name: evil}\nspec: {team: core, lifecycle: "+c.lifecycle+
+				", openapi: {openapi: 3.1.0, info: {title: E, version: \"1\"}, paths: {"+strconv.Quote(c.path)+": {"+c.method+
+				": {operationId: x, responses: {\"200\": {description: ok}}"+parameters(c.path)+"}}}}, environments: {sandbox: {hosts: ["+c.host+"]}}}")[0]
+			if _, _, err := s.Put(ctx, team, p, manager.AnyRevision); c.allowed != (err == nil) || !c.allowed && manager.CodeOf(err) != manager.CodeForbidden {
+				t.Errorf("allowed %v, got %v", c.allowed, err)
+			}
+			if _, _, err := s.Put(ctx, tokenOf(manager.TokenOperator), p, manager.AnyRevision); err != nil {
+				t.Errorf("an operator without bounds: %v", err)
+			}
+		})
+	}
+}
+
+// parameters declares those of a path.
+func parameters(path string) string {
+	_, rest, found := strings.Cut(path, "{")
+	if !found {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, "}")
+	return ", parameters: [{name: " + name + ", in: path, required: true, schema: {type: string}}]"
+}
+
+// A team prunes its own and leaves alone what is others'.
+func TestTeamPrunesItsOwn(t *testing.T) {
+	s := teamEstate(t)
+	team := manager.Actor{Name: "t", Owner: manager.OwnerFile, Grant: &manager.Grant{Role: manager.TokenOperator, Teams: []string{"core"}}}
+	result, err := s.Apply(context.Background(), team, nil, manager.ApplyOptions{Prune: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(result.Results) != 2 { // its product and the subscription to it
+		t.Errorf("pruned: %+v", result.Results)
+	}
+	if _, err := s.Resource(context.Background(), manager.Ref{Kind: manager.KindProduct, Name: "risk"}); err != nil {
+		t.Error(err)
+	}
+}
