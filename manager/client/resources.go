@@ -61,7 +61,11 @@ func (c *Client) Resources(ctx context.Context, kind manager.Kind, partner strin
 
 // Search lists those resources of a kind that have text in their name or title.
 func (c *Client) Search(ctx context.Context, kind manager.Kind, partner, text string) ([]manager.Resource, error) {
-	items, err := listAll[json.RawMessage](ctx, c, kindPath(kind, partner), nil)
+	query := url.Values{}
+	if text != "" {
+		query.Set("q", text)
+	}
+	items, err := listAll[json.RawMessage](ctx, c, kindPath(kind, partner), query)
 	if err != nil {
 		return nil, err
 	}

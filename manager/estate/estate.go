@@ -4,7 +4,6 @@ package estate
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -169,8 +168,8 @@ func (s Size) key(i int) Key {
 		}
 		return string(b)
 	}
-	key := policy.KeyPrefix + environment + "_" + text(policy.KeyIDLength, policy.KeyIDAlphabet, 16) + "_" + text(policy.KeySecretLength, policy.KeyAlphabet, 0)
+	id := text(policy.KeyIDLength, policy.KeyIDAlphabet, 16)
+	key := policy.KeyPrefix + environment + "_" + id + "_" + text(policy.KeySecretLength, policy.KeyAlphabet, 0)
 	check := policy.KeyChecksum(key)
-	id := "key-" + strings.ToLower(strings.NewReplacer("-", "x", "_", "y").Replace(base64.RawURLEncoding.EncodeToString(sum[20:29]))) + fmt.Sprint("-", i)
 	return Key{ID: id, Key: key + string(check[:]), Partner: partner, Application: applicationName, Environment: environment}
 }
