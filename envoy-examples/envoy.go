@@ -34,6 +34,7 @@ type Options struct {
 type Envoy struct {
 	listener string // host:port
 	admin    string
+	pid      int
 	cancel   context.CancelFunc
 	exited   chan struct{} // closed when the process is gone
 	err      error         // why it went; read after exited
@@ -79,6 +80,9 @@ func (e *Envoy) Address() string { return e.listener }
 
 // AdminURL is the base URL of Envoy's admin interface.
 func (e *Envoy) AdminURL() string { return "http://" + e.admin }
+
+// PID is the id of the process.
+func (e *Envoy) PID() int { return e.pid }
 
 // Exited is closed when the process is gone, whoever ended it.
 func (e *Envoy) Exited() <-chan struct{} { return e.exited }
@@ -126,6 +130,9 @@ func (e *Envoy) start(ctx context.Context, binary, dir string, config []byte, op
 		defer close(e.exited)
 		defer holdThread()()
 		err := command.Start()
+		if err == nil {
+			e.pid = command.Process.Pid
+		}
 		started <- err
 		if err == nil {
 			e.err = command.Wait()
