@@ -91,3 +91,27 @@ func TestEveryRouteKeepsPartnersApart(t *testing.T) {
 		t.Errorf("acme's members: %v, %v", all, err)
 	}
 }
+
+// TestEveryChangeNeedsTheSameSite sends every change of the table from another site.
+func TestEveryChangeNeedsTheSameSite(t *testing.T) {
+	e := newEstate(t)
+	s, err := newServer(Config{Service: e.service, PublicURL: "http://portal.example.test"})
+	must(t, err)
+	b := e.loggedIn(acmeAdmin)
+	for _, r := range s.table() {
+		method, path, _ := strings.Cut(r.pattern, " ")
+		if method == http.MethodGet {
+			continue
+		}
+		path = regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "x")
+		for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.test"} {
+			request, err := http.NewRequest(method, e.server.URL+path, strings.NewReader(""))
+			must(t, err)
+			request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			request.Header.Set(name, value)
+			if a := b.do(request); a.status != http.StatusForbidden || !strings.Contains(a.body, "another site") {
+				t.Errorf("%s with %s: status %d", r.pattern, name, a.status)
+			}
+		}
+	}
+}
