@@ -25,6 +25,7 @@ type Store interface {
 	MarkStore
 	UsageStore
 	LeaseStore
+	BackupStore
 
 	// Ping tells whether the store answers.
 	Ping(ctx context.Context) error
@@ -39,7 +40,7 @@ type Change struct {
 
 // Policy is all resources and credentials at one revision.
 type Policy struct {
-	// Lineage is drawn when a store is made, and anew when one is restored.
+	// Lineage is drawn when a store is made, and anew by Reset.
 	Lineage   [16]byte
 	Revision  int64 // 0 for a store never written to
 	Resources []Resource
@@ -144,6 +145,19 @@ type MarkStore interface {
 	// DeleteMarks deletes marks by Key and ID; one without ID stands for all of its Key.
 	DeleteMarks(ctx context.Context, marks []Mark) error
 	DeleteExpiredMarks(ctx context.Context, now time.Time) error
+}
+
+// BackupStore is what package backup needs beyond the rest, to write a store
+// out and in as a whole.
+type BackupStore interface {
+	// Accounts lists all, by email.
+	Accounts(ctx context.Context) ([]Account, error)
+	// AllBuckets lists all, by id.
+	AllBuckets(ctx context.Context) ([]Bucket, error)
+	// Reset deletes everything, draws a new lineage, and sets the policy's
+	// revision. Where it fails, some may be deleted and some not; the policy is
+	// the first to go.
+	Reset(ctx context.Context, revision int64) error
 }
 
 // UsageStore answers what was called. It is written by CommitSync alone.

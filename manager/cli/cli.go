@@ -93,7 +93,7 @@ and PARTNERGATE_ADMIN_TOKEN.`,
 			root.AddCommand(sub)
 		}
 	}
-	add(groupRun, c.serve(), c.demo(), c.gateway())
+	add(groupRun, c.serve(), c.demo(), c.gateway(), c.dump(), c.restore())
 	add(groupPolicy, c.validate(), c.diff(), c.apply(), c.get(), c.deleteCommand(), c.export())
 	add(groupPartners, c.keys(), c.members(), c.tokens())
 	add(groupSee, c.usage(), c.requests(), c.proxies(), c.canI(), c.explain(), c.verify(), c.audit())

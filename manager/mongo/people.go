@@ -28,8 +28,12 @@ func (s *Store) Account(ctx context.Context, email string) (*manager.Account, er
 	if err != nil {
 		return nil, err
 	}
-	return &manager.Account{Email: email, PasswordHash: a.PasswordHash, CreatedAt: fromMicros(a.CreatedAt),
-		LastLoginAt: fromOptionalMicros(a.LastLoginAt), Revision: a.Revision}, nil
+	return a.read(), nil
+}
+
+func (a *account) read() *manager.Account {
+	return &manager.Account{Email: a.Email, PasswordHash: a.PasswordHash, CreatedAt: fromMicros(a.CreatedAt),
+		LastLoginAt: fromOptionalMicros(a.LastLoginAt), Revision: a.Revision}
 }
 
 // PutAccount implements manager.PeopleStore.

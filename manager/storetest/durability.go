@@ -13,6 +13,7 @@ var durabilityTests = []contractTest{
 	{"another opening sees every commit", testAnotherOpening},
 	{"a closed store answers with errors", testClosed},
 	on("an ended context is honoured by every method", testEndedContext),
+	on("everything is listed and deleted", testReset),
 }
 
 // writeEverything uses every method that stores.
@@ -118,6 +119,9 @@ func calls(s manager.Store, ctx context.Context) map[string]error {
 	add("Buckets")(s.Buckets(ctx, []string{"a"}))
 	errs["CommitSync"] = s.CommitSync(ctx, manager.SyncCommit{Proxy: &manager.Proxy{ID: "a"}})
 	errs["DeleteProxiesBefore"] = s.DeleteProxiesBefore(ctx, noon)
+	add("Accounts")(s.Accounts(ctx))
+	add("AllBuckets")(s.AllBuckets(ctx))
+	errs["Reset"] = s.Reset(ctx, 7)
 	errs["Ping"] = s.Ping(ctx)
 	return errs
 }
@@ -137,4 +141,46 @@ func testClosed(t *testing.T, open Open) {
 			t.Errorf("%s of a closed store returned no error", method)
 		}
 	}
+}
+
+// testReset also looks that what was deleted can be stored anew.
+func testReset(t *testing.T, s manager.Store) {
+	ctx := context.Background()
+	writeEverything(t, s)
+	commitSync(t, s, manager.SyncCommit{Buckets: []manager.Bucket{bucket("b", "other", 0)}})
+	must(t, s.PutAccount(ctx, &manager.Account{Email: "b@x.test", CreatedAt: clock(0), LastLoginAt: pointer(clock(1))}))
+	accounts := got(s.Accounts(ctx))(t)
+	if len(accounts) != 2 || accounts[0].Email != "a@x.test" || accounts[0].PasswordHash != "hash" || accounts[0].Revision != 1 {
+		t.Fatalf("accounts %+v", accounts)
+	}
+	equal(t, "last login", pointer(clock(1)), accounts[1].LastLoginAt)
+	equal(t, "buckets", []manager.Bucket{bucket("a", "state", 1), bucket("b", "other", 1)}, got(s.AllBuckets(ctx))(t))
+
+	before := got(s.LoadPolicy(ctx))(t).Lineage
+	must(t, s.Reset(ctx, 41))
+	wantPolicy(t, s, 41)
+	if after := got(s.LoadPolicy(ctx))(t).Lineage; after == before || after == [16]byte{} {
+		t.Fatalf("lineage %x, before %x", after, before)
+	}
+	wantNothing(t, s)
+	must(t, s.Reset(ctx, 0))
+	writeEverything(t, s)
+	wantEverything(t, s)
+}
+
+func wantNothing(t *testing.T, s manager.Store) {
+	t.Helper()
+	ctx := context.Background()
+	equal(t, "accounts", 0, len(got(s.Accounts(ctx))(t)))
+	equal(t, "members", 0, len(got(s.Memberships(ctx, "acme", ""))(t)))
+	equal(t, "invitations", 0, len(got(s.Invitations(ctx, "acme"))(t)))
+	equal(t, "tokens", 0, len(got(s.AdminTokens(ctx))(t)))
+	equal(t, "buckets", 0, len(got(s.AllBuckets(ctx))(t)))
+	equal(t, "proxies", 0, len(got(s.Proxies(ctx, time.Time{}))(t)))
+	equal(t, "usage", int64(0), total(t, s, manager.UsageQuery{}))
+	equal(t, "requests", 0, len(requests(t, s, manager.RequestQuery{}).Items))
+	equal(t, "uses", 0, len(got(s.CredentialUses(ctx, "acme"))(t)))
+	wantAudit(t, s)
+	_, err := s.Session(ctx, session("token", clock(9), nil).TokenDigest, clock(0))
+	wantError(t, err, manager.ErrMissing)
 }
