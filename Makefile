@@ -32,7 +32,7 @@ fetch_wheel = python3 -m pip download --quiet --disable-pip-version-check --no-d
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build wasm portal run test reliability lint tools chromium clean
+.PHONY: help build wasm portal run test bench reliability lint tools chromium clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ run: build $(if $(filter envoy,$(GATEWAY)),$(ENVOY)) $(if $(filter mongodb,$(STO
 # -p 2: one Envoy or one Chromium fills a core.
 test: build tools ## Run every test; brings all that the tests need
 	@go test -count=1 -p 2 -timeout 12m ./...
+
+# What docs/performance.md tells, again. One after the other, since they would measure each other: make bench BENCH=OneChange
+BENCH ?= .
+bench: build $(ENVOY) ## Measure what docs/performance.md tells: about a quarter of an hour
+	@go test -run '^$$' -bench '$(BENCH)' -p 1 -timeout 60m ./filters/policy ./filters/edge ./manager ./manager/sqlite ./manager/estate ./envoy-examples
 
 RELIABILITY := $(CURDIR)/build/reliability
 reliability: wasm ## Bring the faults about again and write docs/reliability.md from what is seen

@@ -3,12 +3,15 @@ package estate_test
 import (
 	"encoding/csv"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/documents"
 	"github.com/partnergate/partnergate/manager/estate"
@@ -93,5 +96,33 @@ func TestSizesThatCannotBeMade(t *testing.T) {
 		if _, err := estate.Generate(size); err == nil {
 			t.Errorf("%+v was made", size)
 		}
+	}
+}
+
+// TestAnEstateServes is the measurements' way in little: an estate in a manager, and every call that its holders may make.
+func TestAnEstateServes(t *testing.T) {
+	r, err := fill(generate(t, small), filepath.Join(t.TempDir(), "store.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	calls := callsOf(r.estate, 60)
+	for i := range calls {
+		c := &calls[i]
+		q := policy.Request{Method: c.method, Host: c.host, Path: c.path, Key: c.key, Keys: 1, Now: time.Now().UnixMilli()}
+		if d := r.Published().Snapshot.Decide(&q); d.Code != policy.Undecided {
+			t.Errorf("%s%s: %s", c.host, c.path, d.Code)
+		}
+	}
+	p := fetching{client: http.DefaultClient, url: r.http.URL, id: wire.ProxyID{Node: "one", Nonce: [16]byte{1}}}
+	if err := p.follow(nil); err != nil {
+		t.Error(err)
+	}
+	if n := r.get(t, http.DefaultClient, "/api/v1/partners?q="+partnerOf(r.estate)); n == 0 {
+		t.Error("the partner is not found")
 	}
 }
