@@ -134,7 +134,7 @@ func TestSettingsAreListed(t *testing.T) {
 	var got []string
 	for _, m := range regexp.MustCompile("(?m)^\\| `(PARTNERGATE_\\w+)` \\| `(--[a-z-]+)` \\|").FindAllStringSubmatch(textOf(t, "operations.md"), -1) {
 		got = append(got, m[1])
-		if !regexp.MustCompile(regexp.QuoteMeta(m[2])+` string.*\(`+m[1]+`\)`).MatchString(strings.ReplaceAll(help, "\n      ", " ")) {
+		if !regexp.MustCompile(regexp.QuoteMeta(m[2]) + ` string.*\(` + m[1] + `\)`).MatchString(strings.ReplaceAll(help, "\n      ", " ")) {
 			t.Errorf("partnergate serve has no flag %s for %s", m[2], m[1])
 		}
 	}
