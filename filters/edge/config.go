@@ -43,6 +43,7 @@ type Config struct {
 	RateLimitHeaders RateLimitHeaders
 	Shadow           bool   // decide, count and log, but let through
 	ErrorsURL        string // what a problem's type begins with; the code follows
+	Bootstrap        string // a policy to begin with, as policy.Bootstrap in base64; empty for none
 }
 
 // Defaults of optional fields.
@@ -84,8 +85,10 @@ func (c *Config) read(r *jsonReader, name string, tokenEnv *string) error {
 		set = c.setMode
 	case "errors_url":
 		set = func(value string) error { c.ErrorsURL = value; return nil }
+	case "bootstrap":
+		set = func(value string) error { c.Bootstrap = value; return nil }
 	default:
-		return configError(name + " is not a field; there are manager, environment, max_stale, rate_limit_headers, mode and errors_url")
+		return configError(name + " is not a field; there are manager, environment, max_stale, rate_limit_headers, mode, errors_url and bootstrap")
 	}
 	value, err := r.string(name)
 	if err != nil {

@@ -59,6 +59,7 @@ func attach(p *Plugin) *Edge {
 	for _, e := range edges {
 		if e.manager == p.config.Manager {
 			e.plugins = append(e.plugins, p)
+			e.bootstrap(p)
 			return e
 		}
 	}
@@ -69,6 +70,7 @@ func attach(p *Plugin) *Edge {
 	for e.replica.loading != nil {
 		e.replica.load(maxLoadAtOnce)
 	}
+	e.bootstrap(p)
 	e.setPeriod(calmTick)
 	return e
 }

@@ -58,6 +58,7 @@ type replica struct {
 	serial   uint64 // of the policy that snapshot is
 	state    state
 	loading  *loading
+	booted   int64 // the date of snapshot where it is the bootstrap, Unix milliseconds; else 0
 }
 
 // current is the snapshot to decide by, now in Unix milliseconds; nil where
@@ -110,6 +111,9 @@ func (r *replica) refresh(now int64) {
 		return
 	}
 	r.state = s
+	if r.booted != 0 && s.serial == 0 {
+		r.state.contact = r.booted // each VM's own
+	}
 	if s.serial == r.serial || s.serial == 0 || r.loading != nil && r.loading.serial == s.serial {
 		return
 	}
@@ -187,7 +191,16 @@ func (r *replica) finish() {
 	if err != nil {
 		return
 	}
-	r.swap(snapshot, l.serial)
+	r.replace(snapshot, l.serial)
+}
+
+// replace swaps to a policy of the manager's.
+func (r *replica) replace(snapshot *policy.Snapshot, serial uint64) {
+	if r.booted != 0 {
+		r.booted = 0
+		gauge("partnergate_policy_bootstrap", 0)
+	}
+	r.swap(snapshot, serial)
 }
 
 // swap makes every decision from now on by the snapshot, and says so.
@@ -250,7 +263,7 @@ func (e *Edge) publish(snapshot *policy.Snapshot, now int64) error {
 		return err
 	}
 	r.loading = nil
-	r.swap(snapshot, next.serial)
+	r.replace(snapshot, next.serial)
 	return nil
 }
 
@@ -297,7 +310,7 @@ var reasons = []struct {
 }{
 	{policy.ErrTruncated, "truncated"}, {policy.ErrIncomplete, "truncated"}, {policy.ErrDigest, "digest"},
 	{policy.ErrSchema, "schema"}, {policy.ErrOlder, "older"}, {policy.ErrFuture, "future"}, {policy.ErrEmpty, "empty"},
-	{policy.ErrTooLarge, "too_large"}, {policy.ErrDuplicate, "duplicate"},
+	{policy.ErrTooLarge, "too_large"}, {policy.ErrDuplicate, "duplicate"}, {policy.ErrSignature, "signature"},
 }
 
 // reason is the word for an error; malformed for one that has none of its own.

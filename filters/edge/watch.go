@@ -37,7 +37,7 @@ func (l *leader) watchDue(now int64) {
 
 func (l *leader) poll(now int64) {
 	m := wire.Watch{Proxy: l.edge.proxy, Schema: policy.SchemaVersion}
-	if held := l.edge.replica.snapshot; held != nil {
+	if held := l.edge.replica.held(); held != nil {
 		if l.watch.of != held {
 			l.watch.of, l.watch.digest = held, policy.Digest(held.Manifest().Raw())
 		}
@@ -56,7 +56,7 @@ func (l *leader) watched(body string, now int64) {
 		l.sync.hurry(now)
 	}
 	if reply.Manifest == "" {
-		if l.edge.replica.snapshot == nil {
+		if l.edge.replica.held() == nil {
 			l.watchFailed("the manager has no policy yet", now)
 			return
 		}
@@ -74,9 +74,8 @@ func (l *leader) watched(body string, now int64) {
 
 // begin starts to take a new policy in.
 func (l *leader) begin(raw string, now int64) error {
-	held := l.edge.replica.snapshot
 	var heldManifest *policy.Manifest
-	if held != nil {
+	if held := l.edge.replica.held(); held != nil {
 		heldManifest = held.Manifest()
 	}
 	m, err := policy.ReadManifest(raw, heldManifest)
@@ -86,7 +85,10 @@ func (l *leader) begin(raw string, now int64) error {
 	if err := m.Follows(heldManifest, now); err != nil {
 		return err
 	}
-	l.watch.loader = policy.NewLoader(m, held)
+	if l.edge.replica.booted != 0 && m.Empty() && !m.Emptied {
+		return policy.ErrEmpty // a manager that knows of nothing is no reason to let the bootstrap go
+	}
+	l.watch.loader = policy.NewLoader(m, l.edge.replica.snapshot)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/client"
 	"github.com/partnergate/partnergate/manager/documents"
+	"github.com/partnergate/partnergate/manager/server"
 )
 
 func (c *command) validate() *cobra.Command {
@@ -145,17 +146,25 @@ func placed(err error, read []manager.Document) error {
 }
 
 func (c *command) export() *cobra.Command {
-	var form string
+	var form, snapshot string
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Print all resources as documents that apply reads",
 		Long: `Prints all resources, but for keys, members and usage, as documents that apply reads: to begin with Git, to look, to move.
-Applying them unchanged changes nothing but who manages them.`,
-		Example: `  partnergate export > policy.yaml`,
-		Args:    noArguments,
+Applying them unchanged changes nothing but who manages them.
+
+With --snapshot it writes the compiled policy that is in force instead, with the digests of keys, for proxies that must serve
+although they start while no manager can be heard: dated, signed with the edge token in ` + server.EdgeTokenVariable + `, in base64
+as the filters' field bootstrap takes it.`,
+		Example: `  partnergate export > policy.yaml
+  partnergate export --snapshot bootstrap.txt`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if form != outputYAML && form != outputJSON {
 				return &usageError{fmt.Errorf("the output %q is not known; use -o %s or %s", form, outputYAML, outputJSON)}
+			}
+			if snapshot != "" {
+				return c.exportSnapshot(cmd.Context(), snapshot)
 			}
 			api, err := c.client()
 			if err != nil {
@@ -166,6 +175,8 @@ Applying them unchanged changes nothing but who manages them.`,
 		},
 	}
 	cmd.Flags().StringVarP(&form, "output", "o", outputYAML, "form of the documents: yaml, or json with one on a line")
+	cmd.Flags().StringVar(&snapshot, "snapshot", "", "write the compiled policy into this file")
+	cmd.MarkFlagsMutuallyExclusive("snapshot", "output")
 	complete(cmd, "output", outputYAML, outputJSON)
 	return cmd
 }

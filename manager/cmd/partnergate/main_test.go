@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 			})
 			e.Setenv("PARTNERGATE_URL", s.URL())
 			e.Setenv("PARTNERGATE_ADMIN_TOKEN", adminToken)
+			e.Setenv("EDGE_TOKEN", edgeToken)
 			return nil
 		},
 	})
