@@ -2,6 +2,7 @@ package mongo_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -48,17 +49,33 @@ func newURL() string { return single.URL(fmt.Sprintf("test%d", databases.Add(1))
 
 func opened(t *testing.T, url string) *mongo.Store {
 	t.Helper()
-	s, err := mongo.Open(context.Background(), url)
+	s, err := mongo.Open(context.WithoutCancel(t.Context()), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
+// emptied holds the URLs of databases that a test has left; to empty one is
+// quicker than to make one.
+var emptied = make(chan string, 100)
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) storetest.Open {
-		url := newURL()
+		var url string
+		select {
+		case url = <-emptied:
+		default:
+			url = newURL()
+		}
+		t.Cleanup(func() {
+			s := opened(t, url)
+			if err := errors.Join(s.Reset(context.WithoutCancel(t.Context()), 0), s.Close()); err != nil {
+				t.Error(err)
+			}
+			emptied <- url
+		})
 		return func(t *testing.T) manager.Store { return opened(t, url) }
 	})
 }

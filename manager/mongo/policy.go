@@ -191,9 +191,22 @@ func (s *Store) CommitPolicy(ctx context.Context, expected int64, changes []mana
 		return s.addAudit(ctx, audit)
 	})
 	if err != nil {
-		return 0, err
+		return 0, explainTooLarge(err)
 	}
 	return expected + 1, nil
+}
+
+// tooLarge is how the server says that a transaction has no room in its cache;
+// it has no code of its own before MongoDB 6.2.
+const tooLarge = "transaction is too large"
+
+// explainTooLarge is for commits of tens of thousands of resources.
+func explainTooLarge(err error) error {
+	if !strings.Contains(err.Error(), tooLarge) {
+		return err
+	}
+	return &manager.Error{Code: manager.CodeInvalid, Reason: manager.ReasonPolicyLimit,
+		Message: "the change is too large for one transaction of this MongoDB: apply it in parts, or give mongod a larger cache (--wiredTigerCacheSizeGB)"}
 }
 
 func explainDuplicate(err error) error {

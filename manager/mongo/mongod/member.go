@@ -31,7 +31,7 @@ func (m *member) arguments() []string {
 	arguments := []string{
 		"--bind_ip", "127.0.0.1", "--port", strconv.Itoa(m.port),
 		"--dbpath", filepath.Join(m.dir, "db"), "--logpath", m.log(), "--nounixsocket",
-		"--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "128", "--setParameter", "diagnosticDataCollectionEnabled=false",
+		"--wiredTigerCacheSizeGB", "0.5", "--oplogSize", "128", "--setParameter", "diagnosticDataCollectionEnabled=false",
 		"--setParameter", "shutdownTimeoutMillisForSignaledShutdown=200",
 	}
 	if m.alone {
