@@ -209,6 +209,20 @@ func TestInvitationLink(t *testing.T) {
 	if _, err := s.Invite(ctx, ada, "acme", "new@acme.test", manager.RoleAdmin); manager.CodeOf(err) != manager.CodeConflict {
 		t.Errorf("inviting a member: %v", err)
 	}
+	// A member who never had a password gets one, unless removed meanwhile.
+	if err := s.InviteMember(ctx, admin, "acme", "seeded@acme.test", manager.RoleViewer); err != nil {
+		t.Fatal(err)
+	}
+	seeded := invite("seeded@acme.test")
+	if seeded.Role != manager.RoleViewer {
+		t.Errorf("a link changes the role to %s", seeded.Role)
+	}
+	if err := s.RemoveMember(ctx, ada, "acme", "seeded@acme.test"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AcceptInvitation(ctx, seeded.Token, goodPassword); manager.CodeOf(err) != manager.CodeNotFound {
+		t.Errorf("who was removed comes back by the link: %v", err)
+	}
 	old := invite("late@acme.test")
 	c.advance(72 * time.Hour)
 	if _, err := s.AcceptInvitation(ctx, old.Token, goodPassword); manager.CodeOf(err) != manager.CodeNotFound {

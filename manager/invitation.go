@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -108,15 +109,27 @@ func (s *Service) CancelInvitation(ctx context.Context, actor Actor, partner, em
 		return err
 	}
 	email = normalEmail(email)
+	if !slices.ContainsFunc(all, func(i Invitation) bool { return i.Email == email }) {
+		return &Error{Code: CodeNotFound, Message: fmt.Sprintf("%s has not invited %s", partner, shortened(email))}
+	}
+	return s.dropInvitation(ctx, actor, partner, email)
+}
+
+// dropInvitation deletes the invitation of an email where there is one, also an expired one.
+func (s *Service) dropInvitation(ctx context.Context, actor Actor, partner, email string) error {
+	all, err := s.store.Invitations(ctx, partner)
+	if err != nil {
+		return s.unavailable("Invitations", err)
+	}
 	for _, i := range all {
-		if i.Email == email {
-			if err := s.store.DeleteInvitation(ctx, partner, email, s.invitationEntry(ctx, actor, string(ActionDeleted), i)); err != nil {
-				return s.unavailable("DeleteInvitation", err)
-			}
-			return nil
+		if i.Email != email {
+			continue
+		}
+		if err := s.store.DeleteInvitation(ctx, partner, email, s.invitationEntry(ctx, actor, string(ActionDeleted), i)); err != nil {
+			return s.unavailable("DeleteInvitation", err)
 		}
 	}
-	return &Error{Code: CodeNotFound, Message: fmt.Sprintf("%s has not invited %s", partner, shortened(email))}
+	return nil
 }
 
 // InvitationOf is the invitation of a link's token; CodeNotFound where it is not valid.

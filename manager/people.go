@@ -200,7 +200,7 @@ func (s *Service) RemoveMember(ctx context.Context, actor Actor, partner, email 
 	if err := s.store.DeleteMembership(ctx, partner, email, e); err != nil {
 		return s.unavailable("DeleteMembership", err)
 	}
-	return nil
+	return s.dropInvitation(ctx, actor, partner, email) // a link must not bring back who was removed
 }
 
 func noMember(partner, email string) error {
