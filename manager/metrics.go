@@ -74,7 +74,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	live := prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("proxies_live", "Proxies heard from within the last 15 seconds.")), m.live)
 	registry.MustRegister(m.requests, m.usageRows, m.dropped, m.syncs, m.watches, m.partsBytes, m.grants, m.holds, m.conflicts,
 		m.policyVersion, m.compileTime, m.publications, m.throttled, m.storeErrors, live)
-	m.inside.register(registry)
+	m.register(registry)
 	for _, result := range []string{syncStored, syncRepeated, syncRefused, syncFailed} {
 		m.syncs.WithLabelValues(result)
 	}

@@ -215,7 +215,7 @@ func statusClass(status int) string {
 // serves says which service the gauges are read from.
 func (m *Metrics) serves(s *Service) {
 	if m != nil {
-		m.inside.service.Store(s)
+		m.service.Store(s)
 	}
 }
 

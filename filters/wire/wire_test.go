@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,14 +52,14 @@ func check[M any](t *testing.T, name string, m M, encode func([]byte) []byte, de
 	if _, err := decode(raw + "x"); err == nil {
 		t.Errorf("%s with a byte more is understood", name)
 	}
-	if _, err := decode("\x63" + raw[1:]); err != wire.ErrVersion {
+	if _, err := decode("\x63" + raw[1:]); !errors.Is(err, wire.ErrVersion) {
 		t.Errorf("%s of another version: %v", name, err)
 	}
 }
 
 func TestListsAreBounded(t *testing.T) {
 	long := wire.Parts{Digests: make([][32]byte, wire.MaxPartsAsk+1)}
-	if _, err := wire.ParseParts(string(long.Append(nil))); err != wire.ErrTooMany {
+	if _, err := wire.ParseParts(string(long.Append(nil))); !errors.Is(err, wire.ErrTooMany) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -44,7 +45,7 @@ spec:
 		}
 	}
 	problem := &client.Problem{Status: 503, Detail: "away"}
-	if err := placed(problem, read); err != error(problem) {
+	if err := placed(problem, read); !errors.Is(err, problem) {
 		t.Errorf("another problem became %v", err)
 	}
 }

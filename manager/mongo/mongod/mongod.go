@@ -118,7 +118,7 @@ func (s *Set) initiate(ctx context.Context) error {
 		switch {
 		case errors.As(err, &failed) && failed.Code == codeNotYetInitialized:
 			return admin.RunCommand(ctx, bson.D{{Key: "replSetInitiate", Value: s.config(1)}}).Err()
-		case err != nil && !(errors.As(err, &failed) && failed.Code == codeInvalidMember):
+		case err != nil && (!errors.As(err, &failed) || failed.Code != codeInvalidMember):
 			return fmt.Errorf("read the configuration of the replica set: %w", err)
 		}
 		for i, m := range s.members {
