@@ -19,6 +19,7 @@ import (
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/mongo"
 	"github.com/partnergate/partnergate/manager/server"
 	"github.com/partnergate/partnergate/manager/sqlite"
 	"github.com/partnergate/partnergate/portal"
@@ -28,7 +29,7 @@ const (
 	adminToken = "admin-token-of-the-end-to-end-tests"
 	edgeToken  = "edge-token-of-the-end-to-end-tests-0"
 
-	// Set in a process that is a manager, to the address that it listens on; the other is the file of its store.
+	// Set in a process that is a manager, to the address that it listens on; the other is the URL of its store.
 	managerVariable = "PARTNERGATE_TEST_MANAGER"
 	storeVariable   = "PARTNERGATE_TEST_STORE"
 )
@@ -46,7 +47,12 @@ type managerProcess struct {
 
 // startManager starts a manager on an empty store in dir, on any free port.
 func startManager(dir string) (*managerProcess, error) {
-	m := &managerProcess{store: filepath.Join(dir, "partnergate.db"), address: "127.0.0.1:0"}
+	return startManagerOn("sqlite://" + filepath.Join(dir, "partnergate.db"))
+}
+
+// startManagerOn starts a manager on any free port.
+func startManagerOn(store string) (*managerProcess, error) {
+	m := &managerProcess{store: store, address: "127.0.0.1:0"}
 	if err := m.start(); err != nil {
 		return nil, err
 	}
@@ -128,7 +134,7 @@ func beManager(listen string) int {
 	defer stop()
 	logger := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, err := server.Start(ctx, server.Settings{
-		Listen: listen, Store: "sqlite://" + os.Getenv(storeVariable), AdminToken: adminToken, EdgeToken: edgeToken,
+		Listen: listen, Store: os.Getenv(storeVariable), AdminToken: adminToken, EdgeToken: edgeToken,
 	}, server.Wiring{OpenStore: openStore, NewPortal: newPortal}, logger)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -144,7 +150,10 @@ func beManager(listen string) int {
 }
 
 func openStore(ctx context.Context, url string) (manager.Store, error) {
-	return sqlite.Open(ctx, strings.TrimPrefix(url, "sqlite://"))
+	if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
+		return sqlite.Open(ctx, path)
+	}
+	return mongo.Open(ctx, url)
 }
 
 func newPortal(service *manager.Service, publicURL string, logger *slog.Logger) (http.Handler, error) {

@@ -1,0 +1,104 @@
+package envoyexamples
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/filters/corpus"
+	"github.com/partnergate/partnergate/manager/mongo/mongod"
+)
+
+// TestTwoManagersOneOfThemKilled has Envoy speak to two managers on one MongoDB. Either may be killed while calls go on: no decision
+// changes, the other takes changes, and usage is exact.
+func TestTwoManagersOneOfThemKilled(t *testing.T) {
+	module(t)
+	set, err := mongod.Start(t.Context(), mongod.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := set.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	one, two := managerOn(t, set.URL("envoy")), managerOn(t, set.URL("envoy"))
+	b := &backend{managerProcess: one, payments: newUpstream(t), risk: newUpstream(t)}
+	keys, version := corpusKeys(t, b)
+	envoy, err := Launch(t.Context(), Options{EdgeToken: edgeToken, Places: Places{Manager: one.port(), Second: two.port(),
+		Payments: b.payments.port(), Risk: b.risk.port(), Module: modulePath}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, envoy)
+	b.awaitPolicy(t, version, envoy.Address())
+	var counts tally
+	outcome := func(key string) string {
+		a, err := ask(envoy.Address(), request{method: http.MethodGet, target: "/v1/pay", host: corpus.SandboxHost, headers: []string{"x-api-key: " + key}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts.add("acme", a.outcome())
+		return a.outcome()
+	}
+	// A key made at either works; revoked at the other, while the first is dead, it does not.
+	for _, turn := range []struct{ dies, stays *managerProcess }{{one, two}, {two, one}} {
+		made := turn.dies.key(t, "acme", "app", "sandbox")
+		poll(t, "the new key is not admitted", 10*time.Second, func() bool { return outcome(made.Key) == "admitted" })
+		if err := turn.dies.kill(); err != nil {
+			t.Fatal(err)
+		}
+		for range 50 {
+			if got := outcome(keys["acme"]); got != "admitted" {
+				t.Errorf("with one manager dead: %s", got)
+			}
+		}
+		if _, err := turn.stays.RevokeKey(t.Context(), made.ID); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		poll(t, "the revoked key is admitted", 10*time.Second, func() bool { return outcome(made.Key) == "credential_revoked" })
+		t.Logf("revoked everywhere after %s", time.Since(begun))
+		if err := turn.dies.start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	awaitOf(t, b, &counts)
+}
+
+// awaitOf returns when usage says of acme what the client has counted; before that the client may have had no known key.
+func awaitOf(t *testing.T, b *backend, counts *tally) {
+	t.Helper()
+	for _, outcome := range []string{"admitted", "credential_revoked"} {
+		c := counted{"acme", outcome}
+		poll(t, "usage differs from what was answered", 15*time.Second, func() bool { return b.usage(t)[c] == counts.of(c.partner, c.outcome) })
+	}
+}
+
+func managerOn(t *testing.T, store string) *managerProcess {
+	t.Helper()
+	m, err := startManagerOn(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+func newUpstream(t *testing.T) *upstream {
+	t.Helper()
+	u, err := startUpstream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := u.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return u
+}
