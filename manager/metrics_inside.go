@@ -24,7 +24,7 @@ type inside struct {
 	syncBytes    prometheus.Histogram
 	holdSeconds  prometheus.Histogram
 	stepped      *prometheus.CounterVec
-	recalls      *prometheus.CounterVec
+	recalls      prometheus.Counter
 	exhausted    prometheus.Counter
 	partsMissing prometheus.Counter
 	storeSeconds *prometheus.HistogramVec
@@ -53,7 +53,7 @@ func (i *inside) register(registry prometheus.Registerer) {
 	i.syncBytes = histogram("sync_bytes", "Size of batches from proxies.", prometheus.ExponentialBuckets(64, 8, 7))
 	i.holdSeconds = histogram("lease_hold_seconds", "Time that a batch waited for other proxies to give something back.", prometheus.LinearBuckets(0.025, 0.025, 7))
 	i.stepped = counters("lease_buckets_total", "Limits that were decided on for a batch.", "kind")
-	i.recalls = counters("lease_recalls_total", "Grants that asked a proxy to give back what it holds.", "kind")
+	i.recalls = counter("lease_recalls_total", "Grants that asked a proxy to give back what it holds of a quota.")
 	i.exhausted = counter("lease_exhausted_total", "Grants that told a proxy that a quota is used up for its window.")
 	i.partsMissing = counter("parts_missing_total", "Parts that a proxy asked for and that are kept no more.")
 	i.storeSeconds = histograms("store_seconds", "Time that a call of the store took.", short, "call")
@@ -72,7 +72,6 @@ func (i *inside) register(registry prometheus.Registerer) {
 	}
 	for _, kind := range []string{"rate", "quota", "concurrency"} {
 		i.stepped.WithLabelValues(kind)
-		i.recalls.WithLabelValues(kind)
 	}
 	for _, reason := range edgeReasons {
 		i.edgeRefused.WithLabelValues(reason)
@@ -251,7 +250,7 @@ func (m *Metrics) decided(ids []string, grants []policy.Grant) {
 	}
 	for i := range grants {
 		if grants[i].Recall {
-			m.recalls.WithLabelValues(grantKind(&grants[i])).Inc()
+			m.recalls.Inc()
 		}
 		if grants[i].Spent {
 			m.exhausted.Inc()
