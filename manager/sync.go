@@ -156,10 +156,11 @@ func (x *exchange) load(ctx context.Context, now time.Time) error {
 }
 
 // withdraw takes the grants out of the answer to a repeated batch whose proxy
-// was gone since: they have been given on.
+// was gone since: they have been given on. Where managers share a store, another
+// may have taken it for gone though it was heard of here.
 func (x *exchange) withdraw(ctx context.Context, now time.Time) error {
 	s := x.service
-	if s.contacts.hasLapsed(x.contact) && now.Sub(x.proxy.LastSync) >= silence {
+	if (s.notifier != nil || s.contacts.hasLapsed(x.contact)) && now.Sub(x.proxy.LastSync) >= silence {
 		next := *x.proxy
 		answer := wire.SyncReply{Sequence: next.Sequence}
 		next.Reply, next.LastSync = answer.Append(nil), now

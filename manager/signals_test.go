@@ -1,0 +1,163 @@
+package manager_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/filters/wire"
+	"github.com/partnergate/partnergate/manager"
+)
+
+// wires connect stores as a change stream does.
+type wires struct {
+	mu    sync.Mutex
+	heard map[*sharedStore]func(manager.News)
+}
+
+func newWires() *wires { return &wires{heard: map[*sharedStore]func(manager.News){}} }
+
+func (w *wires) tell(from *sharedStore, news manager.News) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for s, heard := range w.heard {
+		if s != from {
+			heard(news)
+		}
+	}
+}
+
+// sharedStore is a store that tells others what it does, but for policy where it is deaf.
+type sharedStore struct {
+	brokenStore
+	wires *wires
+	deaf  bool
+}
+
+var _ manager.Notifier = (*sharedStore)(nil)
+
+func (s *sharedStore) Signal(_ context.Context, signals []manager.Signal) error {
+	for _, one := range signals {
+		s.wires.tell(s, manager.News{Signal: one})
+	}
+	return nil
+}
+
+func (s *sharedStore) Listen(ctx context.Context, heard func(manager.News)) error {
+	s.wires.mu.Lock()
+	s.wires.heard[s] = heard
+	s.wires.mu.Unlock()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (s *sharedStore) CommitPolicy(ctx context.Context, expected int64, changes []manager.Change, audit ...manager.AuditEntry) (int64, error) {
+	revision, err := s.brokenStore.CommitPolicy(ctx, expected, changes, audit...)
+	if err == nil && !s.deaf {
+		s.wires.tell(s, manager.News{Policy: true})
+	}
+	return revision, err
+}
+
+// pair is two managers on one store.
+func pair(t *testing.T, c *clock, deaf bool) (one, two *manager.Service, stores [2]*sharedStore) {
+	t.Helper()
+	path, w := filepath.Join(t.TempDir(), "policy.db"), newWires()
+	for i := range stores {
+		stores[i] = &sharedStore{brokenStore: brokenStore{Store: openStore(t, path)}, wires: w, deaf: deaf}
+	}
+	return startService(t, c, stores[0], slog.DiscardHandler), startService(t, c, stores[1], slog.DiscardHandler), stores
+}
+
+// awaitThat waits in real time for what another goroutine does.
+func awaitThat(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			t.Fatal("not in 20 s: " + what)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// TestOutageMakesNobodyGone has the store away for longer than the time after
+// which a proxy counts as gone: what that holds is not given on until it had
+// the time to be heard of again.
+func TestOutageMakesNobodyGone(t *testing.T) {
+	c := newClock()
+	_, s, stores := pair(t, c, false)
+	leased(t, s)
+	a, b := newProcess(t, s, c, "a"), newProcess(t, s, c, "b")
+	a.take(inFlight)
+	a.settle()
+	if n, _ := a.takeAll(inFlight); n != 4 {
+		t.Fatalf("the first got %d slots", n)
+	}
+	a.settle()
+
+	stores[1].broken.Store(true)
+	c.advance(20 * time.Second)
+	awaitThat(t, "the store is away", func() bool { return s.Ready() != nil })
+	stores[1].broken.Store(false)
+	awaitThat(t, "the store is back", func() bool { return s.Ready() == nil })
+	b.take(inFlight)
+	b.settle()
+	if n, _ := b.takeAll(inFlight); n != 0 {
+		t.Fatalf("the second got %d slots while the first may be there", n)
+	}
+	c.advance(16 * time.Second)
+	for b.take(inFlight) != policy.Admitted {
+		b.settle()
+	}
+}
+
+// TestNewerThanTheManager has a proxy ask a manager that has not yet heard of
+// the policy that the other gave out.
+func TestNewerThanTheManager(t *testing.T) {
+	c := newClock()
+	one, two, _ := pair(t, c, true)
+	leased(t, one)
+	published := one.Published()
+	m := wire.Watch{Proxy: newProcess(t, two, c, "p").id, Schema: policy.SchemaVersion, Lineage: published.Snapshot.Manifest().Lineage,
+		Version: uint64(published.Version), Digest: published.Digest}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	r, err := watch(ctx, two, m)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if r.Manifest != "" {
+		t.Error("the manager gave out what the proxy has, or an older policy")
+	}
+	if two.PolicyVersion() != one.PolicyVersion() {
+		t.Errorf("the manager did not catch up: version %d, want %d", two.PolicyVersion(), one.PolicyVersion())
+	}
+	// The same revision that another version of the manager compiled otherwise is let be.
+	m.Digest[0]++
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if r, err := watch(ctx, two, m); err != nil || r.Manifest != "" {
+		t.Errorf("the proxy would swing between two managers: error %v", err)
+	}
+}
+
+// TestChangeIsTold has a change reach the other manager before its next poll.
+func TestChangeIsTold(t *testing.T) {
+	c := newClock()
+	one, two, _ := pair(t, c, false)
+	changed := two.Changed()
+	leased(t, one)
+	select {
+	case <-changed:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the other manager did not hear of it")
+	}
+}
