@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/proxywasm"
 	"github.com/partnergate/partnergate/filters/wire"
 )
@@ -22,6 +23,7 @@ type leader struct {
 	lost    lost
 	version byte   // of the messages that are spoken with the manager
 	calls   uint64 // so far
+	ticked  int64  // when, last
 }
 
 // vm is a VM of this process.
@@ -44,9 +46,10 @@ type call struct {
 	id      string // of the last call
 }
 
-// The most and the least that is waited after a failed call, milliseconds.
+// The most that is waited after the first failed call, and after many,
+// milliseconds; a quarter of it is the least.
 const (
-	retryFirst = 300
+	retryFirst = 600
 	retryMost  = 2000
 )
 
@@ -64,11 +67,35 @@ func newLeader(e *Edge, now int64) *leader {
 
 // tick does what is due.
 func (l *leader) tick(now int64) {
+	if now < l.ticked {
+		l.setBack(now)
+	}
+	l.ticked = now
 	l.receive(now)
 	l.watchDue(now)
 	l.syncDue(now)
 	l.freeLost(now)
 	l.gauges(now)
+}
+
+// setBack makes due what was put off until a time by a clock that has been set
+// back since.
+func (l *leader) setBack(now int64) {
+	for _, c := range [...]*call{&l.watch.call, &l.watch.parts, &l.sync.call} {
+		c.next = min(c.next, now+retryMost)
+	}
+	l.sync.due, l.sync.last = min(l.sync.due, now+syncCalm), min(l.sync.last, now)
+	for _, v := range l.vms {
+		v.heard = min(v.heard, now)
+	}
+	for id := range l.ledgers.ids {
+		_ = updateShared(l.edge.ledgers.prefix+id, func(value []byte) ([]byte, bool) {
+			return value, policy.Ledger(value).SetBack(now)
+		}) // else its rate gives nothing until the clock is where it was
+	}
+	if s := l.edge.replica.state; s.contact > now {
+		l.edge.noteContact(now)
+	}
 }
 
 func (l *leader) gauges(now int64) {
@@ -203,13 +230,16 @@ func checkAnswer(bodySize int) (status, why string) {
 	status, err := proxywasm.GetHttpCallResponseHeader(":status")
 	switch {
 	case err != nil || status == "":
+		countReason("partnergate_manager_refused", "unreachable")
 		return "", "there was no answer"
 	case status != "200":
 		return status, refusedBy(status)
 	case bodySize > wire.MaxMessage:
+		countReason("partnergate_manager_refused", "too_large")
 		return status, "the answer is too large"
 	}
 	if contentType, _ := proxywasm.GetHttpCallResponseHeader("content-type"); contentType != "application/octet-stream" {
+		countReason("partnergate_manager_refused", "foreign")
 		return status, "the answer is not the manager's: its content-type is " + contentType
 	}
 	return status, ""
@@ -227,9 +257,9 @@ func (c *call) ready(now int64) bool {
 // failed puts the next try off: longer each time, and by chance, so that
 // proxies do not come all at once.
 func (c *call) failed(now int64) {
-	most := min(retryFirst<<min(c.fails, 4), retryMost)
+	most := int64(min(retryFirst<<min(c.fails, 4), retryMost))
 	c.fails++
-	c.next = now + retryFirst + rand.Int64N(int64(max(most-retryFirst, 1)))
+	c.next = now + most/4 + rand.Int64N(most-most/4)
 }
 
 func (c *call) succeeded(now int64) { c.fails, c.next = 0, now }

@@ -22,6 +22,9 @@ func refusedBy(status string) (why string) {
 	case code == wire.UnknownSchema:
 		reason = "schema"
 		why = "the manager makes policies that these filters cannot read; bring manager and filters to versions that are at most one apart"
+	case status == "502" || status == "503" || status == "504":
+		reason = "unreachable" // so say hosts of an upstream that is absent or slow, too
+		why = "the manager cannot be reached, or not in time (status " + status + ")"
 	default:
 		why = "the answer's status is " + status
 	}

@@ -40,7 +40,7 @@ func (s *Stream) Wait(snapshot *policy.Snapshot) bool {
 		w.want(s.lacking(snapshot, nil), s.now)
 	}
 	if s.phase == phaseWaiting {
-		return s.now < s.deadline
+		return s.now < s.deadline && s.deadline-s.now <= maxWait // the clock may be set back meanwhile
 	}
 	if s.edge.replica.state.away || len(w.streams) >= maxWaiting {
 		return false

@@ -37,13 +37,24 @@ func (l *leader) watchDue(now int64) {
 
 func (l *leader) poll(now int64) {
 	m := wire.Watch{Proxy: l.edge.proxy, Schema: policy.SchemaVersion}
-	if held := l.edge.replica.held(); held != nil {
+	if held := l.edge.replica.held(); held != nil && !l.refusesAsStale(now) {
 		if l.watch.of != held {
 			l.watch.of, l.watch.digest = held, policy.Digest(held.Manifest().Raw())
 		}
 		m.Lineage, m.Version, m.Digest = held.Manifest().Lineage, held.Version(), l.watch.digest
 	}
 	l.send(&l.watch.call, m.Append(nil), now, l.watched, l.watchFailed)
+}
+
+// refusesAsStale tells whether requests are refused because the policy was not
+// confirmed for long. Then a watch that says nothing of it is answered at once.
+func (l *leader) refusesAsStale(now int64) bool {
+	for _, p := range l.edge.plugins {
+		if _, code := l.edge.replica.current(now, p.config.MaxStale); code == policy.PolicyStale {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *leader) watched(body string, now int64) {
@@ -62,7 +73,7 @@ func (l *leader) watched(body string, now int64) {
 		}
 		l.confirmed(now)
 		if asked := l.watch.call.since; !reply.SyncNow && now-asked < quickAnswer {
-			l.watch.call.next = now + retryFirst // a manager that is stopping answers at once
+			l.watch.call.failed(now) // a manager that is stopping answers at once
 		}
 	} else if err := l.begin(strings.Clone(reply.Manifest), now); err != nil {
 		l.reject(err, now)

@@ -252,6 +252,22 @@ func (e entry) take(now int64) {
 	e.set(entryTotal, e.get(entryTotal)+1)
 }
 
+// SetBack makes rates go on from now, with what they have, after the clock was
+// set back, and reports whether any has to. Until then they give nothing.
+func (l Ledger) SetBack(now int64) (changed bool) {
+	for e, rest := l.entries().next(); e != nil; e, rest = rest.next() {
+		if (e.kind().Rate() || e.kind() == kindShare) && e.get(entryAt) > now {
+			e.set(entryAt, now)
+			changed = true
+		}
+		if e.kind() == kindShare && e.get(entryTotal) > now {
+			e.set(entryTotal, now) // its last request
+			changed = true
+		}
+	}
+	return changed
+}
+
 // refill raises the level by what the share gives until now. A clock that went
 // back gives nothing, and takes nothing.
 func (e entry) refill(now int64) {

@@ -95,3 +95,28 @@ func TestForgottenBucketCountsWhatIsInFlight(t *testing.T) {
 		t.Errorf("%d slots are left, want 2", n)
 	}
 }
+
+// TestClockSetBack has a clock go forward and back: what it gives is what the rate gives from there on.
+func TestClockSetBack(t *testing.T) {
+	l := apply(t, nil, start, rateOf(1))
+	rate := []policy.Bucket{bucket(rateID)}
+	admitted := func(now int64) (n int) {
+		for l.Take(rate, now, 7).Code == policy.Admitted {
+			n++
+		}
+		return n
+	}
+	last := int64(0)
+	for _, step := range []struct {
+		at   int64
+		want int
+	}{{0, 10}, {24 * hour, 10}, {0, 0}, {1000, 5}, {1000 - hour, 0}, {1200 - hour, 1}, {1199 - hour, 0}, {1400 - hour, 1}} {
+		if changed := l.SetBack(start + step.at); changed != (step.at < last) {
+			t.Errorf("at %d ms: set back: %v", step.at, changed)
+		}
+		last = step.at
+		if got := admitted(start + step.at); got != step.want {
+			t.Errorf("at %d ms: %d admitted, want %d", step.at, got, step.want)
+		}
+	}
+}
