@@ -94,7 +94,7 @@ The store gets a lineage of its own: proxies follow it, even where its policy ve
 func (c *command) storeFlag(cmd *cobra.Command, store *string) {
 	get := c.process.Getenv
 	setting(cmd.Flags(), store, "store", server.StoreVariable, get(server.StoreVariable), "sqlite:///path/to/file.db or mongodb://…")
-	cmd.Flags().Lookup("store").DefValue = "" // it may hold a password
+	hidePassword(cmd.Flags().Lookup("store"))
 }
 
 // withStore opens a store; old says that it must be there already.

@@ -3,6 +3,7 @@ package cli
 import (
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
@@ -27,7 +28,8 @@ Give tokens by variable: other users of the machine can see flags.`,
 	get := c.process.Getenv
 	f := cmd.Flags()
 	setting(f, &settings.Listen, "listen", server.ListenVariable, firstOf(get(server.ListenVariable), server.DefaultListen), "address to listen on, host:port")
-	setting(f, &settings.Store, "store", server.StoreVariable, firstOf(get(server.StoreVariable), server.DefaultStore(get)), "where everything is kept: sqlite:///path/to/file.db")
+	setting(f, &settings.Store, "store", server.StoreVariable, firstOf(get(server.StoreVariable), server.DefaultStore(get)), "where everything is kept: sqlite:///path/to/file.db or mongodb://host/database?replicaSet=rs0")
+	hidePassword(f.Lookup("store"))
 	setting(f, &settings.PublicURL, "public-url", server.PublicURLVariable, get(server.PublicURLVariable), "URL at which browsers find the portal; https makes its cookies secure")
 	setting(f, &settings.ModulesDir, "modules", server.ModulesVariable, get(server.ModulesVariable), "folder of the wasm modules to serve under /wasm/")
 	setting(f, &settings.TrustedProxies, "trusted-proxies", server.TrustedProxiesVariable, get(server.TrustedProxiesVariable), "addresses and networks of proxies in front of the manager, whose X-Forwarded-For is believed")
@@ -38,6 +40,13 @@ Give tokens by variable: other users of the machine can see flags.`,
 	complete(cmd, "log-level", "debug", "info", "warn", "error")
 	complete(cmd, "log-format", telemetry.Formats...)
 	return cmd
+}
+
+// hidePassword keeps what may hold a password out of the help: a store that is no file.
+func hidePassword(flag *pflag.Flag) {
+	if !strings.HasPrefix(flag.DefValue, "sqlite://") {
+		flag.DefValue = ""
+	}
 }
 
 // setting is a flag whose default is what the environment says.
