@@ -32,10 +32,10 @@ fetch_wheel = python3 -m pip download --quiet --disable-pip-version-check --no-d
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build wasm portal run test bench reliability lint tools chromium clean
+.PHONY: help build wasm portal run test fuzz soak-headers bench reliability lint tools chromium clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  make run GATEWAY=envoy EXAMPLE=hardened   the real Envoy $(ENVOY_VERSION) instead of the embedded gateway'
 	@echo '  make run STORE=mongodb                    a local MongoDB and two managers'
@@ -66,6 +66,21 @@ reliability: wasm ## Bring the faults about again and write docs/reliability.md 
 	@rm -rf $(RELIABILITY) && mkdir -p $(RELIABILITY)
 	@PARTNERGATE_RELIABILITY=$(RELIABILITY) go test -count=1 $$(grep -rl --include=*_test.go reliability.Record . | xargs -n1 dirname | sort -u)
 	@go run ./docs/reliability/generate -prune $(RELIABILITY)
+
+# PACKAGE:FUZZER, all that read what others write. Inputs that were worth keeping stand in testdata/fuzz, and run with the other tests.
+FUZZERS := filters/policy:FuzzCanonicalPath filters/policy:FuzzMatch filters/policy:FuzzPart filters/policy:FuzzManifest \
+	filters/policy:FuzzDelta filters/wire:FuzzParse filters/proxywasm:FuzzDecodePairs filters/edge:FuzzShared \
+	manager:FuzzReadDocuments manager:FuzzOpenAPI
+FUZZTIME ?= 30s
+
+fuzz: wasm ## Fuzz each reader for FUZZTIME (30s), two at a time
+	@printf '%s\n' $(FUZZERS) | xargs -P 2 -I {} sh -c 'pair={}; \
+	  go test -run "^$$" -fuzz "^$${pair#*:}$$" -fuzztime $(FUZZTIME) -parallel 1 ./$${pair%:*} >build/fuzz-$${pair#*:}.log 2>&1 \
+	  && echo "fuzzed  $$pair" || { cat build/fuzz-$${pair#*:}.log; exit 255; }'
+
+soak-headers: build tools ## Send 500,000 requests with hostile headers through the harness and Envoy (SOAK=…)
+	@PARTNERGATE_SOAK=$(SOAK) go test -count=1 -timeout 60m -v -run TestHostileHeaders ./filters/edge ./envoy-examples
+SOAK ?= 500000
 
 # The filters are checked twice, the second time without tests: parts of them exist only for wasm, which golangci-lint vets
 # too. -exec sets the target for golangci-lint, not for its own build.

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		os.Exit(beManager(listen))
 	}
 	code := m.Run()
-	if err := errors.Join(sharedEdges.stop(), sharedBackend.stop()); err != nil {
+	if err := errors.Join(sharedLab.stop(), sharedEdges.stop(), sharedBackend.stop()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}

@@ -1,0 +1,245 @@
+package envoyexamples
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+// lab is one Envoy with a listener for each way to run the filters that no example shows: in shadow, as three modules, with faults,
+// set up wrongly. All stand in front of one upstream, which does what streams, upgrades and resets need.
+type lab struct {
+	*backend
+	envoy     *Envoy
+	access    AccessLog
+	upstream  *labUpstream
+	listeners map[string]string // addresses by name
+	keys      map[string]string // by partner
+	version   int64
+	dir       string
+}
+
+const labHost = "lab.api.localhost"
+
+var sharedLab = &once[*lab]{start: startLab, end: (*lab).stop}
+
+// labSlots is how many requests each partner of the lab may have in flight.
+const labSlots = 8
+
+var labPartners = []string{"lab-plain", "lab-shadow", "lab-singles", "lab-faults", "lab-quota", "lab-route", "lab-capacity", "lab-shadow-quota"}
+
+func labEstate() string {
+	const api = "apiVersion: partnergate.dev/v1alpha1\n"
+	get := func(name string) string {
+		return "/lab/" + name + ": {get: {operationId: " + name + `, responses: {"200": {description: ok}}}}` + "\n      "
+	}
+	documents := []string{
+		api + "kind: Plan\nmetadata: {name: lab-slots}\nspec: {limits: [{name: in-flight, concurrency: {requests: " + strconv.Itoa(labSlots) + "}}]}\n",
+		api + "kind: Plan\nmetadata: {name: lab-quota}\nspec: {limits: [{name: daily, quota: {requests: 50, per: day}}]}\n",
+		api + "kind: Plan\nmetadata: {name: lab-open}\nspec: {limits: []}\n",
+		labProduct("lab", "", get("ping")+get("download")+get("socket")+get("hang")+get("reset")+get("cut")+
+			`/lab/echo: {post: {operationId: echo, responses: {"200": {description: ok}}}}`),
+		labProduct("lab-scarce", ", capacity: {requests: 1, per: hour}", get("scarce")),
+	}
+	for _, partner := range labPartners {
+		plan, product := "lab-slots", "lab"
+		switch partner {
+		case "lab-quota", "lab-shadow-quota":
+			plan = "lab-quota"
+		case "lab-capacity":
+			plan, product = "lab-open", "lab-scarce"
+		}
+		documents = append(documents, labPartner(partner, product, plan))
+	}
+	return strings.Join(documents, "---\n")
+}
+
+// labPartner is a partner with an application and a subscription.
+func labPartner(name, product, plan string) string {
+	const api = "apiVersion: partnergate.dev/v1alpha1\n"
+	return api + "kind: Partner\nmetadata: {name: " + name + "}\nspec: {}\n---\n" +
+		api + "kind: Application\nmetadata: {name: app, partner: " + name + "}\nspec: {}\n---\n" +
+		api + "kind: Subscription\nmetadata: {name: lab, partner: " + name + "}\nspec: {product: " + product + ", environment: sandbox, plan: " + plan + "}\n"
+}
+
+func labProduct(name, more, paths string) string {
+	return "apiVersion: partnergate.dev/v1alpha1\nkind: Product\nmetadata: {name: " + name + "}\nspec: {environments: {sandbox: {hosts: [" + labHost + "]}}" + more +
+		", openapi: {openapi: 3.1.0, info: {title: Lab, version: \"1\"}, paths: {" + strings.ReplaceAll(strings.TrimSpace(paths), "\n     ", ",") + "}}}\n"
+}
+
+func startLab() (l *lab, err error) {
+	l = &lab{listeners: map[string]string{}, keys: map[string]string{}, upstream: &labUpstream{}}
+	if l.backend = sharedBackend.value; l.backend == nil {
+		return nil, errors.New("start the shared backend first")
+	}
+	if l.dir, err = os.MkdirTemp("", "partnergate-lab-"); err != nil {
+		return nil, err
+	}
+	l.upstream.Server = httptest.NewServer(l.upstream)
+	if err := l.fill(); err != nil {
+		return nil, err
+	}
+	faulty := filepath.Join(l.dir, "faulty.wasm")
+	build := exec.Command("go", "build", "-tags", "faultinjection", "-buildmode=c-shared", "-o", faulty, "../filters/modules/partnergate")
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build the module with faults: %w\n%s", err, out)
+	}
+	config := labConfig(faulty, l.port(), l.upstream.Listener.Addr().String())
+	l.envoy, err = Launch(context.Background(), Options{Config: []byte(config), EdgeToken: edgeToken, AccessLog: &l.access})
+	if err != nil {
+		return nil, err
+	}
+	return l, l.locate()
+}
+
+// fill applies the lab's estate and makes its keys.
+func (l *lab) fill() error {
+	documents, err := manager.ReadDocuments("lab.yaml", []byte(labEstate()), nil)
+	if err != nil {
+		return err
+	}
+	var resources []manager.Resource
+	for _, d := range documents {
+		resources = append(resources, d.Resource)
+	}
+	if _, err := l.Apply(context.Background(), resources, manager.ApplyOptions{}); err != nil {
+		return err
+	}
+	for _, partner := range labPartners {
+		key, err := l.CreateKey(context.Background(), partner, "app", "sandbox", "")
+		if err != nil {
+			return err
+		}
+		l.keys[partner], l.version = key.Key, key.PolicyVersion
+	}
+	return nil
+}
+
+// locate asks Envoy where its listeners are.
+func (l *lab) locate() error {
+	answer, err := l.envoy.Admin(context.Background(), "/listeners?format=json")
+	if err != nil {
+		return err
+	}
+	var listeners struct {
+		Statuses []struct {
+			Name    string `json:"name"`
+			Address struct {
+				Socket struct {
+					Port int `json:"port_value"`
+				} `json:"socket_address"`
+			} `json:"local_address"`
+		} `json:"listener_statuses"`
+	}
+	if err := json.Unmarshal(answer, &listeners); err != nil {
+		return err
+	}
+	for _, s := range listeners.Statuses {
+		l.listeners[s.Name] = loopback(s.Address.Socket.Port)
+	}
+	return nil
+}
+
+func (l *lab) stop() error {
+	err := l.envoy.Stop()
+	l.upstream.Close()
+	return errors.Join(err, os.RemoveAll(l.dir))
+}
+
+// getLab returns the lab once each of its listeners that can decides by the policy.
+func getLab(t *testing.T) *lab {
+	t.Helper()
+	module(t)
+	sharedBackend.get(t)
+	l := sharedLab.get(t)
+	for _, name := range []string{"plain", "singles", "faults"} {
+		l.settle(t, name)
+	}
+	return l
+}
+
+// settle returns when both workers of a listener decide by the lab's policy.
+func (l *lab) settle(t *testing.T, listener string) {
+	t.Helper()
+	poll(t, listener+" has no policy", time.Minute, func() bool {
+		for range 20 { // connections go to workers by chance
+			a, err := ask(l.listeners[listener], request{method: http.MethodGet, target: "/", host: "nobody.example.test"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p, _ := a.problem(); p.PolicyVersion < l.version {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// call asks a listener for a path with a partner's key, without one for "".
+func (l *lab) call(t testing.TB, listener, partner, path string, headers ...string) answer {
+	t.Helper()
+	if partner != "" {
+		headers = append(headers, "x-api-key: "+l.keys[partner])
+	}
+	a, err := ask(l.listeners[listener], request{method: http.MethodGet, target: path, host: labHost, headers: headers})
+	if err != nil {
+		t.Fatalf("%s %s: %v", listener, path, err)
+	}
+	return a
+}
+
+// labUpstream answers the lab's calls.
+type labUpstream struct {
+	*httptest.Server
+	reached atomic.Int64 // requests that came
+	open    atomic.Int64 // that are not answered whole yet
+}
+
+func (u *labUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	u.reached.Add(1)
+	u.open.Add(1)
+	defer u.open.Add(-1)
+	switch r.URL.Path {
+	case "/lab/echo":
+		u.echo(w, r)
+	case "/lab/download":
+		u.download(w, r)
+	case "/lab/socket":
+		u.upgrade(w, r)
+	case "/lab/hang":
+		<-r.Context().Done()
+	case "/lab/reset", "/lab/cut":
+		u.reset(w, r)
+	default:
+		if err := json.NewEncoder(w).Encode(r.Header); err != nil {
+			return // the client has gone
+		}
+	}
+}
+
+// quotaPartner is a partner with the plan lab-quota.
+func (l *lab) quotaPartner(t testing.TB, name string) (resources []manager.Resource) {
+	t.Helper()
+	documents, err := manager.ReadDocuments("lab.yaml", []byte(labPartner(name, "lab", "lab-quota")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range documents {
+		resources = append(resources, d.Resource)
+	}
+	return resources
+}

@@ -1,0 +1,91 @@
+package envoyexamples
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+// resets is how many requests of each kind end badly.
+const resets = 5000 / 6
+
+// TestResetsGiveSlotsBack breaks requests off in every way, by client, upstream and clock, and then finds all slots free: as many as before, no more.
+func TestResetsGiveSlotsBack(t *testing.T) {
+	l := getLab(t)
+	l.awaitSlots(t, "plain", "lab-plain")
+	client := h2Client(t)
+	for name, end := range map[string]func() error{
+		"the client goes before the answer":      func() error { return l.leave(t, "/lab/hang", 0) },
+		"the client goes during the answer":      func() error { return l.leave(t, "/lab/download?bytes=1000000", 1) },
+		"the client goes after the answer":       func() error { return l.leave(t, "/lab/download?bytes=10", 1000) },
+		"the client resets its HTTP/2 stream":    func() error { return l.cancel(t, client) },
+		"the upstream resets before it answers":  func() error { return l.fail(t, "/lab/reset", nil) },
+		"the upstream breaks off its answer":     func() error { return l.fail(t, "/lab/cut", nil) },
+		"the upstream takes longer than allowed": func() error { return l.fail(t, "/lab/hang", []string{"x-short: 1"}) },
+	} {
+		rounds := resets
+		if name == "the upstream takes longer than allowed" {
+			rounds = 100 // each takes its 50 ms
+		}
+		var group sync.WaitGroup
+		for range labSlots / 2 {
+			group.Go(func() {
+				for range rounds / (labSlots / 2) {
+					if err := end(); err != nil {
+						t.Errorf("%s: %v", name, err)
+						return
+					}
+				}
+			})
+		}
+		group.Wait()
+	}
+	poll(t, "requests stay at the upstream", wireTimeout, func() bool { return l.upstream.open.Load() == 0 })
+	l.awaitSlots(t, "plain", "lab-plain")
+	noReloads(t, l.envoy)
+}
+
+// leave sends a request and closes the connection when some bytes have come back. It is no matter whether the request was admitted: slots
+// of those that left before may not be free yet.
+func (l *lab) leave(t *testing.T, path string, after int) error {
+	connection, err := net.Dial("tcp", l.listeners["plain"])
+	if err != nil {
+		return err
+	}
+	defer func() { _ = connection.Close() }()
+	if err := connection.SetDeadline(time.Now().Add(wireTimeout)); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nhost: %s\r\nx-api-key: %s\r\nconnection: close\r\n\r\n", path, labHost, l.keys["lab-plain"]); err != nil {
+		return err
+	}
+	if after > 0 {
+		_, err = connection.Read(make([]byte, after))
+	}
+	return err
+}
+
+// cancel resets a stream that waits for its answer.
+func (l *lab) cancel(t *testing.T, client *http.Client) error {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+	defer cancel()
+	response, err := client.Do(l.newRequest(ctx, t, http.MethodGet, "plain", "lab-plain", "/lab/hang", nil))
+	if err == nil {
+		return response.Body.Close() // it was refused
+	}
+	return nil
+}
+
+// fail sends a request that the upstream, or its route's timeout, ends.
+func (l *lab) fail(t *testing.T, path string, headers []string) error {
+	q := request{method: http.MethodGet, target: path, host: labHost, headers: append([]string{"x-api-key: " + l.keys["lab-plain"]}, headers...)}
+	a, err := ask(l.listeners["plain"], q)
+	if err == nil && a.status == http.StatusOK {
+		return fmt.Errorf("it was answered: %d %s", a.status, a.body)
+	}
+	return nil
+}
