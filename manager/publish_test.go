@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/partnergate/partnergate/docs/reliability"
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/manager"
 )
@@ -275,6 +276,12 @@ func TestStoreAway(t *testing.T) {
 	if _, err := s.RevokeCredential(ctx, admin, key.ID); err != nil {
 		t.Error(err)
 	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "the store does not answer",
+		Done:     "every call of the store fails, then works again",
+		Promised: "changes are refused with `unavailable` and change nothing; not ready; the last policy is served; all is well once it answers",
+		Seen:     "as promised",
+	})
 }
 
 func awaitLog(t *testing.T, log record, message string) {

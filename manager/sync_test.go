@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/partnergate/partnergate/docs/reliability"
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/manager"
@@ -117,6 +118,12 @@ func TestSilentProxyIsGivenUp(t *testing.T) {
 	if n, last := a.takeAll(throughput); n != 0 || last != policy.Undecided {
 		t.Fatalf("it comes back and takes %d, then %v", n, last)
 	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "a proxy falls silent with a share of a rate",
+		Done:     "silent for 15 s; the manager is restarted meanwhile; it comes back later",
+		Promised: "its share goes to the other after 15 s, 15 s after the start of a manager that was restarted, and not all at once; when it returns it has nothing before the other has shrunk",
+		Seen:     "as promised",
+	})
 }
 
 func TestProxiesThatAreGivenUpHoldNothing(t *testing.T) {
@@ -167,6 +174,12 @@ func TestRetryCountsOnceAndGetsTheSameAnswer(t *testing.T) {
 	if err != nil || granted(used, "daily") != 2 { // twice what was asked for
 		t.Fatalf("use %+v, %v", used, err)
 	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "a batch comes several times",
+		Done:     "the same bytes four times, with usage, a logged request and a lease",
+		Promised: "the same answer; counted, logged and leased once",
+		Seen:     "as promised",
+	})
 }
 
 // The answer was lost, and its proxy was silent until others got what it was
@@ -200,6 +213,12 @@ func TestLateRetryGetsNoGrants(t *testing.T) {
 	if n, _ := a.takeAll(inFlight); n != 0 {
 		t.Fatalf("%d more in flight", n)
 	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "the answer to a batch is lost for long",
+		Done:     "sent again after 14 s, and after the proxy was given up and others have its slots",
+		Promised: "granted in time; granted nothing afterwards",
+		Seen:     "never more than the 4 slots of the contract",
+	})
 }
 
 func granted(uses []manager.LimitUse, limit string) (n int64) {

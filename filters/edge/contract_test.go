@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/partnergate/partnergate/docs/reliability"
 	"github.com/partnergate/partnergate/filters/corpus"
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/httpapi"
@@ -222,6 +223,12 @@ func TestRestartIsNoNewContract(t *testing.T) {
 	if admitted > 20 || admitted == 0 {
 		t.Errorf("%d were admitted of a contract of 20", admitted)
 	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "a proxy is restarted again and again",
+		Done:     "three proxies, one after the other, each calls 10 times with a quota of 20",
+		Promised: "never more than the quota in all",
+		Seen:     fmt.Sprintf("%d of 20 admitted", admitted),
+	})
 }
 
 func TestRateRefills(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/partnergate/partnergate/docs/reliability"
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/testharness"
@@ -155,6 +156,12 @@ func TestManagerAway(t *testing.T) {
 		t.Errorf("%v after the manager came back", got)
 	}
 	wantUsage(t, p, stub, map[string]uint64{"acme admitted": 35, "acme limit_unavailable": 15})
+	reliability.Record(t, reliability.Row{
+		Fault:    "the manager is away with a quota's lease half spent",
+		Done:     "away for 70 s; 35 requests",
+		Promised: "served until the lease is spent, then 503 `limit_unavailable` at once; served again within 3 s of its return; usage counts once",
+		Seen:     "as promised: 35 admitted, 15 refused, all counted once",
+	})
 }
 
 // TestClientsGoAwayWhileTheyWait forgets them; the lease that comes later is

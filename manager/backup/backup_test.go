@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/partnergate/partnergate/docs/reliability"
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/backup"
 	"github.com/partnergate/partnergate/manager/mongo"
@@ -145,6 +146,12 @@ func TestMove(t *testing.T) {
 			t.Errorf("policy version %d, error %v; want 4", revision, err)
 		}
 	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "a store is restored from a backup",
+		Done:     "SQLite to MongoDB and back, with people, tokens, audit, usage, leases",
+		Promised: "nothing is lost or changed but the lineage, which is new each time, so that proxies follow",
+		Seen:     "three backups, equal but for their lineages",
+	})
 }
 
 // TestRefused refuses every file that is not whole, and a store that is not empty, and changes nothing.
@@ -190,6 +197,12 @@ func TestRefused(t *testing.T) {
 	if body(file) != body(dumped(t, full)) {
 		t.Error("the store holds something else than the backup")
 	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "a backup that is not whole, or a store that is not empty",
+		Done:     "cut, changed, longer, of a newer format, of something else",
+		Promised: "refused with a reason, and nothing is changed",
+		Seen:     "as promised",
+	})
 }
 
 // TestFirstFormat reads a backup that the first version made: its format does

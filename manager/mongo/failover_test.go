@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/partnergate/partnergate/docs/reliability"
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/mongo/mongod"
 	"github.com/partnergate/partnergate/testharness"
@@ -57,6 +58,12 @@ func TestPrimaryLost(t *testing.T) {
 	if x.others.Load() > 0 {
 		t.Errorf("%d answers that should not be", x.others.Load())
 	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "MongoDB: the primary is lost",
+		Done:     "step down, then SIGKILL, of a set of three under load by three proxies and two managers, with a change of policy after each",
+		Promised: "changes wait for the new primary; the quota is admitted exactly, and counted exactly",
+		Seen:     fmt.Sprintf("%d of %d admitted and counted, no other answer", x.admitted.Load(), quota),
+	})
 }
 
 func killPrimary(t *testing.T, set *mongod.Set) (restart func() error) {
@@ -105,6 +112,12 @@ func TestCommitsOutliveThePrimary(t *testing.T) {
 	if err != nil || len(sums) != 1 || sums[0].Requests != workers*batches {
 		t.Errorf("%v, error %v; want %d requests", sums, err, workers*batches)
 	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "MongoDB: the primary steps down between commits",
+		Done:     "two step downs while four proxies store batches, each sent twice",
+		Promised: "each acknowledged batch is there, and none counts twice",
+		Seen:     fmt.Sprintf("%d of %d batches counted", workers*batches, workers*batches),
+	})
 }
 
 func commitAll(s manager.Store, id string, batches int64) error {

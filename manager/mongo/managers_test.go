@@ -3,10 +3,12 @@ package mongo_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
 
+	"github.com/partnergate/partnergate/docs/reliability"
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/manager"
@@ -56,6 +58,12 @@ func TestManagerKilled(t *testing.T) {
 		t.Errorf("%d were admitted, want %d", n, quota)
 	}
 	eventually(t, "all usage is stored", func() bool { return admittedUsage(t, two) == quota })
+	reliability.Record(t, reliability.Row{
+		Fault:    "MongoDB: one of two managers is killed under load",
+		Done:     "a quarter into a quota of 400, under load by three proxies",
+		Promised: "the quota is admitted and counted exactly; a revocation at the other reaches every proxy",
+		Seen:     fmt.Sprintf("%d of %d admitted and counted", x.admitted.Load(), quota),
+	})
 }
 
 // wantRevoked revokes the key at a manager, and measures until every proxy refuses it.
@@ -142,6 +150,12 @@ func TestRetryAtTheOther(t *testing.T) {
 	if _, err := one.Sync(t.Context(), body); manager.CodeOf(err) != manager.CodeConflict {
 		t.Errorf("an older batch: error %v, want a conflict", err)
 	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "MongoDB: a batch is sent again, to the other manager",
+		Done:     "the same bytes four times, at both managers in turn, then an older batch",
+		Promised: "the same answer, granted and counted once; an older batch is refused",
+		Seen:     "as promised",
+	})
 }
 
 // TestNudgeReachesTheOther has one proxy hold all tokens and watch at one
