@@ -3,6 +3,7 @@
 package edge_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -104,5 +105,44 @@ func TestClockJumps(t *testing.T) {
 		Done:     "an hour and a day, on and back, with a rate of 5/s (burst 10) used up and a quota leased",
 		Promised: "no panic; at most one more burst at the jump, then the rate; the quota is not exceeded; the manager is spoken to at once",
 		Seen:     "10 admitted in the 2 s after each jump; batches and watches go on within 10 s",
+	})
+}
+
+// TestStandstillLosesNoVM lets the whole process stand still for an hour, with
+// another VM in the register: that one has not been silent, for nobody could
+// speak. Only when the leader hears nothing of it while it lives itself it is lost.
+func TestStandstillLosesNoVM(t *testing.T) {
+	stub := newStub(estate(1))
+	h, call := nativeVM(t, "partnergate", stub)
+	c := &clockRun{nativeHost: h, call: call, stub: stub, id: 1}
+	c.live(3 * time.Second)
+	var register *nativeValue
+	for key, value := range h.shared {
+		if strings.HasSuffix(key, "/holders") {
+			register = value
+		}
+	}
+	const row = 25
+	if register == nil || len(register.value) != row {
+		t.Fatalf("the register is %v", register)
+	}
+	register.value = append(register.value, make([]byte, row)...)
+	register.value[row], register.value[row+16] = 7, 9 // another's nonce and holder
+	for _, stands := range []time.Duration{time.Hour, 24 * time.Hour, -time.Hour} {
+		c.now = uint64(int64(c.now) + stands.Milliseconds())
+		c.live(time.Second)
+		if len(register.value) != 2*row {
+			t.Fatalf("after a standstill of %v a VM was lost", stands)
+		}
+	}
+	c.live(20 * time.Second)
+	if len(register.value) != row {
+		t.Error("a VM that is silent was not lost")
+	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "a proxy's process stands still",
+		Done:     "for an hour and for a day, then its clock set back an hour, with another VM in the register",
+		Promised: "nobody counts as lost by that, so no slot is freed; a VM that says nothing while the leader lives is lost after 15 s",
+		Seen:     "as promised",
 	})
 }
