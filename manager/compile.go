@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,6 +106,7 @@ type partnerDigest struct {
 	changed       time.Time       // the last of all that the partner owns
 	subscriptions []*Subscription // by name
 	credentials   []policy.SourceCredential
+	revoked       int64 // when the first of them was, Unix milliseconds; 0 for none
 }
 
 func (p *partnerState) digested() *partnerDigest {
@@ -137,18 +139,20 @@ func (d *partnerDigest) fill(p *partnerState) {
 			Environment: c.Environment, ExpiresAt: unixMilli(c.ExpiresAt), RevokedAt: unixMilli(c.RevokedAt),
 			Imported: c.Imported(),
 		})
+		if at := unixMilli(c.RevokedAt); at != 0 && (d.revoked == 0 || at < d.revoked) {
+			d.revoked = at
+		}
 	}
 }
 
 func (s *state) sourcePartners(src *policy.Source, at time.Time) {
-	subscriptions, credentials := 0, 0
+	subscriptions := 0
 	for _, p := range s.partners {
 		subscriptions += len(p.subscriptions)
-		credentials += len(p.credentials)
 	}
 	src.Partners = make([]policy.SourcePartner, 0, len(s.partners))
 	src.Grants = make([]policy.SourceGrant, 0, subscriptions)
-	src.Credentials = make([]policy.SourceCredential, 0, credentials)
+	src.Lists = make([][]policy.SourceCredential, 0, len(s.partners))
 	for _, name := range names(s.partners) {
 		s.sourcePartner(src, s.partners[name], at)
 	}
@@ -165,12 +169,16 @@ func (s *state) sourcePartner(src *policy.Source, p *partnerState, at time.Time)
 			src.Grants = append(src.Grants, s.sourceGrant(r))
 		}
 	}
-	forgotten := at.Add(-revokedFor).UnixMilli()
-	for i := range digest.credentials {
-		if c := &digest.credentials[i]; c.RevokedAt == 0 || c.RevokedAt >= forgotten {
-			src.Credentials = append(src.Credentials, *c)
-		}
+	src.Lists = append(src.Lists, digest.remembered(at.Add(-revokedFor).UnixMilli()))
+}
+
+// remembered are the credentials but for those revoked before a time.
+func (d *partnerDigest) remembered(since int64) []policy.SourceCredential {
+	if d.revoked == 0 || d.revoked >= since {
+		return d.credentials
 	}
+	forgotten := func(c policy.SourceCredential) bool { return c.RevokedAt != 0 && c.RevokedAt < since }
+	return slices.DeleteFunc(slices.Clone(d.credentials), forgotten)
 }
 
 func (s *state) sourceGrant(r *Subscription) policy.SourceGrant {

@@ -20,6 +20,25 @@ type Source struct {
 	Partners    []SourcePartner
 	Grants      []SourceGrant
 	Credentials []SourceCredential
+	// Lists are more credentials, in lists that somebody else keeps: copying them
+	// all for each change would cost as much as comparing them.
+	Lists [][]SourceCredential
+}
+
+// credentials goes through all of them.
+func (src *Source) credentials(yield func(*SourceCredential) bool) {
+	for i := range src.Credentials {
+		if !yield(&src.Credentials[i]) {
+			return
+		}
+	}
+	for _, list := range src.Lists {
+		for i := range list {
+			if !yield(&list[i]) {
+				return
+			}
+		}
+	}
 }
 
 // SourceHost is a host, canonical, and the environment that it belongs to.
@@ -160,8 +179,8 @@ func (b *Builder) encode(src *Source) error {
 
 // imported reports whether a credential is a key that was imported.
 func (src *Source) imported() bool {
-	for i := range src.Credentials {
-		if src.Credentials[i].Imported {
+	for c := range src.credentials {
+		if c.Imported {
 			return true
 		}
 	}
@@ -191,8 +210,7 @@ func (src *Source) encodeHosts(t *tableBuilder) {
 
 func (src *Source) encodeCredentials(t *tableBuilder) {
 	var identity [1 + digestSize]byte
-	for i := range src.Credentials {
-		c := &src.Credentials[i]
+	for c := range src.credentials {
 		identity[0] = byte(c.Kind)
 		copy(identity[1:], c.Digest[:])
 		b := t.startBytes(identity[:])
