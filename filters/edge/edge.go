@@ -66,10 +66,7 @@ func attach(p *Plugin) *Edge {
 	e := newEdge(p.config.Manager)
 	edges = append(edges, e)
 	e.plugins = append(e.plugins, p)
-	e.replica.refresh(now())
-	for e.replica.loading != nil {
-		e.replica.load(maxLoadAtOnce)
-	}
+	e.replica.catchUp(now())
 	e.bootstrap(p)
 	e.setPeriod(calmTick)
 	return e

@@ -100,6 +100,15 @@ func (r *replica) goOn(now int64) {
 	record("partnergate_policy_step_microseconds", uint64(max(nowNanos()-began, 0)/1000))
 }
 
+// catchUp takes the process's policy over whole, where this VM has none to
+// decide by: whoever waits for an answer waits for that rather than be refused.
+func (r *replica) catchUp(now int64) {
+	r.refresh(now)
+	for r.loading != nil {
+		r.load(maxLoadAtOnce)
+	}
+}
+
 // refresh looks whether the leader has published another policy.
 func (r *replica) refresh(now int64) {
 	value, _, err := sharedValue(r.edge.keys.state)

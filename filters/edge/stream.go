@@ -82,7 +82,11 @@ func (s *Stream) Adopted() bool { return s.before.Stage != policy.StageNone }
 // Policy is the snapshot to decide by; nil where there is none, or where the
 // one that is there is too old: code says which.
 func (s *Stream) Policy() (snapshot *policy.Snapshot, code policy.Code) {
-	return s.edge.replica.current(s.now, s.plugin.config.MaxStale)
+	r := &s.edge.replica
+	if r.snapshot == nil {
+		r.catchUp(s.now)
+	}
+	return r.current(s.now, s.plugin.config.MaxStale)
 }
 
 // OnHttpRequestHeaders decides.
