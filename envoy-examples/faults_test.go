@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/partnergate/partnergate/docs/reliability"
 )
 
 // TestPanicsInEnvoy panics before and after the work of each callback of each filter: one 500 where a request was under way, none gets past the
@@ -32,6 +34,11 @@ func TestPanicsInEnvoy(t *testing.T) {
 	l.panics(t, "proxy_on_http_call_response@*", 200) // an answer that is lost is waited for: only virtual time has patience for that
 	l.awaitSlots(t, "faults", "lab-faults")
 	noReloads(t, l.envoy)
+	reliability.Record(t, reliability.Row{
+		Fault: "a filter panics in Envoy", Done: "a panic before and after the work of each callback of each filter",
+		Promised: "one 500 `filter_error` where a request is under way; none gets past the filters, the next is served, all slots are free afterwards, no VM is reloaded",
+		Seen:     "as promised; 0 reloads",
+	})
 }
 
 // panics sends a request with a fault, and then one without.

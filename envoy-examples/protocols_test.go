@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/partnergate/partnergate/docs/reliability"
 )
 
 // h2Client speaks HTTP/2 without TLS, with prior knowledge, on one connection.
@@ -190,6 +192,11 @@ func TestUpgradesHoldTheirSlot(t *testing.T) {
 	}
 	l.awaitSlots(t, "plain", "lab-plain")
 	noReloads(t, l.envoy)
+	reliability.Record(t, reliability.Row{
+		Fault: "upgrades that stay open", Done: fmt.Sprintf("%d WebSockets of a partner with %d concurrency slots", labSlots, labSlots),
+		Promised: "they pass, and each holds its slot until it ends; one request more gets 429 `limit_exceeded`",
+		Seen:     "as promised",
+	})
 }
 
 func read(t testing.TB, from io.Reader, into []byte) string {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/partnergate/partnergate/docs/reliability"
 )
 
 // resets is how many requests of each kind end badly.
@@ -47,6 +49,11 @@ func TestResetsGiveSlotsBack(t *testing.T) {
 	poll(t, "requests stay at the upstream", wireTimeout, func() bool { return l.upstream.open.Load() == 0 })
 	l.awaitSlots(t, "plain", "lab-plain")
 	noReloads(t, l.envoy)
+	reliability.Record(t, reliability.Row{
+		Fault: "requests that end badly", Done: fmt.Sprintf("%d clients that leave before, during and after the answer or reset their stream, upstreams that reset or break off; 100 timeouts", 6*resets),
+		Promised: "no concurrency slot is lost, and none is there twice",
+		Seen:     fmt.Sprintf("all %d slots could be taken at once afterwards, and no more", labSlots),
+	})
 }
 
 // leave sends a request and closes the connection when some bytes have come back. It is no matter whether the request was admitted: slots
