@@ -32,7 +32,7 @@ fetch_wheel = python3 -m pip download --quiet --disable-pip-version-check --no-d
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build wasm portal run test fuzz soak-headers bench reliability lint tools chromium clean
+.PHONY: help build wasm portal run test fuzz soak soak-headers bench reliability lint tools chromium clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,10 +62,16 @@ bench: build $(ENVOY) ## Measure what docs/performance.md tells: about a quarter
 	@go test -run '^$$' -bench '$(BENCH)' -p 1 -timeout 60m ./filters/policy ./filters/edge ./manager ./manager/sqlite ./manager/estate ./envoy-examples
 
 RELIABILITY := $(CURDIR)/build/reliability
-reliability: wasm ## Bring the faults about again and write docs/reliability.md from what is seen
+reliability: wasm $(ENVOY) $(MONGOD) ## Bring the faults about again and write docs/reliability.md from what is seen
 	@rm -rf $(RELIABILITY) && mkdir -p $(RELIABILITY)
-	@PARTNERGATE_RELIABILITY=$(RELIABILITY) go test -count=1 $$(grep -rl --include=*_test.go reliability.Record . | xargs -n1 dirname | sort -u)
+	@PARTNERGATE_RELIABILITY=$(RELIABILITY) go test -count=1 -p 1 -timeout 20m $$(grep -rl --include=*_test.go reliability.Record . | xargs -n1 dirname | sort -u)
 	@go run ./docs/reliability/generate -prune $(RELIABILITY)
+
+# The soak that docs/reliability.md tells of: make soak FOR=1h SEED=2
+FOR  ?= 10m
+SEED ?= 7
+soak: wasm $(ENVOY) $(MONGOD) ## Ten minutes of mixed traffic while Envoys, managers and mongod are killed; every answer is judged
+	@go test -count=1 -v -timeout 24h -run 'TestSoak$$' ./envoy-examples/soak -args -soak.for=$(FOR) -soak.seed=$(SEED)
 
 # PACKAGE:FUZZER, all that read what others write. Inputs that were worth keeping stand in testdata/fuzz, and run with the other tests.
 FUZZERS := filters/policy:FuzzCanonicalPath filters/policy:FuzzMatch filters/policy:FuzzPart filters/policy:FuzzManifest \
