@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/partnergate/partnergate/docs/reliability"
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/manager"
@@ -100,6 +101,12 @@ func TestNewerProxyIsTold(t *testing.T) {
 			between.wantIDs(t)
 		})
 	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "filters are too new for their manager",
+		Done:     "a real manager that knows neither their messages nor their policy's schema, then is upgraded",
+		Promised: "the last good policy stays; `partnergate_manager_refused` and a line with the request id say why; no usage is lost; the newest policy after the upgrade",
+		Seen:     "as promised",
+	})
 }
 
 // wantLog looks for a line of the filters, with the id of the call.
