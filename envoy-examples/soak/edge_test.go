@@ -38,6 +38,13 @@ func (s *slot) current() *edge {
 	return s.now
 }
 
+// count is how many Envoys have been here.
+func (s *slot) count() int {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return len(s.all)
+}
+
 func (s *slot) start(ctx context.Context) error {
 	envoy, err := envoyexamples.Launch(ctx, s.options)
 	if err != nil {

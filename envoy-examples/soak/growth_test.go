@@ -40,7 +40,7 @@ func watchSizes(ctx context.Context, nodes []*node, slots []*slot) (samples []sa
 		}
 		for i, s := range slots {
 			if e := s.current(); e != nil {
-				samples = append(samples, sample{time.Now(), fmt.Sprintf("Envoy %d", i+1), len(s.all), resident(e.PID()), 0})
+				samples = append(samples, sample{time.Now(), fmt.Sprintf("Envoy %d", i+1), s.count(), resident(e.PID()), 0})
 			}
 		}
 	}

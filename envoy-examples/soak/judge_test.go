@@ -152,7 +152,7 @@ func (w *world) judgeSizes(t *testing.T) {
 
 // judgeStore explains what is in the store by what was done.
 func (w *world) judgeStore(t *testing.T, late []collection) {
-	proxies := int64(len(w.slots[0].all) + len(w.slots[1].all))
+	proxies := int64(w.slots[0].count() + w.slots[1].count())
 	bounds := map[string]int64{
 		"request": int64(len(w.traffic.calls)), // a call is logged once, or not at all
 		"usage":   w.usageRows(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -111,6 +112,27 @@ func TestNoLeaseComes(t *testing.T) {
 			}
 			wantUsage(t, p, stub, map[string]uint64{"acme limit_unavailable": 10})
 		})
+	}
+}
+
+// TestPolicyChangesMeanwhile ends the subscription of a request that waits for a
+// lease: the refusal names the policy that it comes from.
+func TestPolicyChangesMeanwhile(t *testing.T) {
+	stub := newStub(limited(1, quotaOf100))
+	p := start(t, proxyWith(2, stub, combined(configuration)...))
+	ready(t, p, 1)
+	exchanges := flood(t, p, 1)
+	ended := limited(2, quotaOf100)
+	ended.Grants = ended.Grants[2:] // without those of acme
+	stub.publish(ended)
+	eventually(t, p, func() bool { return version(p) == 2 })
+	p.Advance(time.Second)
+	response, err := exchanges[0].Wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, response); got.code() != "operation_not_found" || !strings.Contains(got.body, `"policy_version":2`) {
+		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
 }
 

@@ -28,6 +28,9 @@ func meter(s *edge.Stream) (waits bool) {
 		}
 		v.Code = policy.LimitUnavailable
 	}
+	if v.Code.Refused() {
+		d.PolicyVersion = snapshot.Version() // it may have waited while the policy changed
+	}
 	d.Code, d.Stage, d.Limit = v.Code, policy.StageMetered, s.Limit(v)
 	return false
 }
