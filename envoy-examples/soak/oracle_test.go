@@ -165,7 +165,10 @@ func (j *judge) inForce(c *call) (low, high int) {
 // may take several versions, when a manager does not hear that its write was done and writes again.
 func (j *judge) made(version int64) (from, to int) {
 	at := sort.Search(len(j.history), func(i int) bool { return j.history[i].version > version }) - 1
-	if at >= 0 && j.history[at].version == version || at+1 == len(j.history) {
+	if at >= 0 && j.history[at].version == version { // steps that change nothing have the version before
+		return sort.Search(len(j.history), func(i int) bool { return j.history[i].version >= version }), at
+	}
+	if at+1 == len(j.history) {
 		return at, at
 	}
 	return max(at, 0), at + 1
