@@ -99,17 +99,17 @@ func (l *lab) hostileLane(from, to, step int) error {
 func hostileRequest(i int) request {
 	q := request{method: http.MethodGet, target: fmt.Sprintf("/lab/%d/%d?%d", i%10_000, i, i), host: fmt.Sprintf("h%d.example.test", i)}
 	key := fmt.Sprintf("pgk_sandbox_%016d_0123456789abcdefghijklmnopqrstuv", i)
-	switch {
-	case i%40 == 1:
+	switch i % 40 {
+	case 1:
 		for n := range 1000 {
 			q.headers = append(q.headers, fmt.Sprintf("x-partner-%d-%d: v", n, i))
 		}
-	case i%40 == 2:
+	case 2:
 		key = strings.Repeat("k", 60<<10)
 		q.headers = append(q.headers, "x-large: "+strings.Repeat("v", 60<<10))
-	case i%40 == 3:
+	case 3:
 		q.target = strings.Repeat("/a", 30<<10)
-	case i%40 == 4:
+	case 4:
 		q.target = "/" + strings.Repeat("%41", 20<<10) + "//"
 	}
 	q.headers = append(q.headers, "x-request-id: request-"+strconv.Itoa(i), "x-api-key: "+key)

@@ -80,18 +80,18 @@ func hostile(i int) *http.Request {
 		host = sandboxHost
 	}
 	r := request("GET", host, fmt.Sprintf("/v1/%d/%d?%d", i%10_000, i, i), "x-request-id", fmt.Sprint("request-", i), "x-api-key", key+string(sum[:]))
-	switch {
-	case i%40 == 1:
+	switch i % 40 {
+	case 1:
 		for n := range 1000 {
 			r.Header[fmt.Sprintf("X-Partner-%d-%d", n, i)] = []string{"v"}
 		}
-	case i%40 == 2:
+	case 2:
 		r.Header["X-Large"] = []string{strings.Repeat("v", 60<<10)}
 		r.Header["X-Api-Key"] = []string{strings.Repeat("k", 60<<10)}
-	case i%40 == 3:
+	case 3:
 		r.RequestURI = strings.Repeat("/a", 30<<10)
 		r.Header["X-Request-Id"] = []string{strings.Repeat("i", 60<<10)}
-	case i%40 == 4:
+	case 4:
 		r.RequestURI = "/" + strings.Repeat("%41", 20<<10) + "//"
 	}
 	return r
