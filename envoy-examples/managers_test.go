@@ -78,7 +78,12 @@ func awaitOf(t *testing.T, b *backend, counts *tally) {
 	t.Helper()
 	for _, outcome := range []string{"admitted", "credential_revoked"} {
 		c := counted{"acme", outcome}
-		poll(t, "usage differs from what was answered", 15*time.Second, func() bool { return b.usage(t)[c] == counts.of(c.partner, c.outcome) })
+		var got int64
+		t.Cleanup(func() { t.Logf("%s: %d in usage, %d answered", outcome, got, counts.of(c.partner, c.outcome)) })
+		poll(t, "usage differs from what was answered", 15*time.Second, func() bool {
+			got = b.usage(t)[c]
+			return got == counts.of(c.partner, c.outcome)
+		})
 	}
 }
 
