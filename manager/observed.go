@@ -90,6 +90,12 @@ func (s *observedStore) Audit(ctx context.Context, q AuditQuery) (*AuditPage, er
 	return s.Store.Audit(ctx, q)
 }
 
+// DeleteAuditBefore implements AuditStore.
+func (s *observedStore) DeleteAuditBefore(ctx context.Context, t time.Time) error {
+	defer s.measured("DeleteAuditBefore")()
+	return s.Store.DeleteAuditBefore(ctx, t)
+}
+
 // Account implements PeopleStore.
 func (s *observedStore) Account(ctx context.Context, email string) (*Account, error) {
 	defer s.measured("Account")()

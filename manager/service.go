@@ -22,7 +22,9 @@ type Config struct {
 	Now     func() time.Time // nil: time.Now
 	Logger  *slog.Logger     // nil: slog.Default()
 	Metrics *Metrics         // nil: none recorded
-	Tracer  trace.Tracer     // nil: no spans
+	// AuditKept is for how long entries of the audit log are kept; 0: for ever.
+	AuditKept time.Duration
+	Tracer    trace.Tracer // nil: no spans
 }
 
 // Service is the manager's domain: every change of policy, every key, member
@@ -48,6 +50,7 @@ type Service struct {
 	buckets  *bucketLocks // held while leases are decided on
 
 	tokenUses tokenUses
+	auditKept time.Duration
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -72,6 +75,7 @@ func NewService(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{
 		now: c.Now, logger: telemetry.Logger(c.Logger), metrics: c.Metrics, tracing: tracing{c.Tracer},
 		passwords: newPasswords(c.Metrics), writing: make(chan struct{}, 1),
+		auditKept: c.AuditKept,
 	}
 	if s.now == nil {
 		s.now = time.Now

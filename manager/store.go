@@ -115,13 +115,15 @@ type TokenStore interface {
 }
 
 // AuditStore keeps who changed what. Entries are appended, here or in the
-// commit of what they tell of, and never changed or deleted.
+// commit of what they tell of, never changed, and deleted for their age alone.
 type AuditStore interface {
 	// AddAudit appends entries of what is stored nowhere else, and imports.
 	AddAudit(ctx context.Context, entries []AuditEntry) error
 	// Audit lists the newest first; among equal times, what was appended later
 	// is newer. A Limit below 1 means 100.
 	Audit(ctx context.Context, q AuditQuery) (*AuditPage, error)
+	// DeleteAuditBefore drops entries older than t, in bounded steps as DeleteUsageBefore.
+	DeleteAuditBefore(ctx context.Context, t time.Time) error
 }
 
 // Mark counts once for its ID under its Key, until Until.

@@ -180,19 +180,19 @@ func (s *Service) retain() {
 }
 
 func (s *Service) dropOld(ctx context.Context) {
-	now, done := s.now(), true
-	defer func() { s.metrics.retained(done) }()
+	now, all := s.now(), true
 	s.contacts.forget(now.Add(-retentionPeriod))
-	if err := s.store.DeleteUsageBefore(ctx, now.Add(-usageKept), now.Add(-requestsKept)); err != nil {
-		done = false
-		_ = s.unavailable("DeleteUsageBefore", err) // logged and counted; it is tried again in an hour
+	done := func(call string, err error) {
+		if err != nil {
+			all = false
+			_ = s.unavailable(call, err) // logged and counted; it is tried again in an hour
+		}
 	}
-	if err := s.store.DeleteExpiredMarks(ctx, now); err != nil {
-		done = false
-		_ = s.unavailable("DeleteExpiredMarks", err)
+	done("DeleteUsageBefore", s.store.DeleteUsageBefore(ctx, now.Add(-usageKept), now.Add(-requestsKept)))
+	done("DeleteExpiredMarks", s.store.DeleteExpiredMarks(ctx, now))
+	done("DeleteProxiesBefore", s.store.DeleteProxiesBefore(ctx, now.Add(-proxyRecordsKept)))
+	if s.auditKept > 0 {
+		done("DeleteAuditBefore", s.store.DeleteAuditBefore(ctx, now.Add(-s.auditKept)))
 	}
-	if err := s.store.DeleteProxiesBefore(ctx, now.Add(-proxyRecordsKept)); err != nil {
-		done = false
-		_ = s.unavailable("DeleteProxiesBefore", err)
-	}
+	s.metrics.retained(all)
 }

@@ -133,3 +133,40 @@ func TestRetention(t *testing.T) {
 		expect("after 401 days", 1, 0)
 	})
 }
+
+// Entries of the audit log go when they are as old as the operator says, or never.
+func TestAuditRetention(t *testing.T) {
+	for name, c := range map[string]struct {
+		kept time.Duration
+		want int // of the two that were made 50 days apart
+	}{
+		"400 days": {400 * 24 * time.Hour, 1},
+		"for ever": {0, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := openStore(t, filepath.Join(t.TempDir(), "policy.db"))
+			synctest.Test(t, func(t *testing.T) {
+				now := newClock()
+				s, err := manager.NewService(t.Context(), manager.Config{Store: store, Now: now.Now, AuditKept: c.kept})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				for _, name := range []string{"old", "new"} {
+					r := &manager.Environment{Metadata: manager.Metadata{Name: name}, Spec: manager.EnvironmentSpec{Title: name}}
+					if _, _, err := s.Put(t.Context(), admin, r, manager.MustNotExist); err != nil {
+						t.Fatal(err)
+					}
+					now.advance(50 * 24 * time.Hour)
+				}
+				now.advance(310 * 24 * time.Hour) // 410 days after the first, 360 after the second
+				time.Sleep(time.Hour + time.Second)
+				synctest.Wait()
+				page, err := s.Audit(t.Context(), manager.AuditQuery{Actor: admin.Name})
+				if err != nil || len(page.Items) != c.want || page.Items[0].Name != "new" {
+					t.Errorf("%+v, %v", page, err)
+				}
+			})
+		})
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/partnergate/partnergate/manager"
 )
 
 // query reads the query of a request strictly and keeps the first error.
@@ -95,21 +97,11 @@ func (q *query) moment(name string, now, otherwise time.Time) time.Time {
 	if t, err := time.Parse(time.RFC3339, strings.ReplaceAll(given, " ", "+")); err == nil {
 		return t.UTC()
 	}
-	if d, err := parseDuration(given); err == nil && d <= 0 {
+	if d, err := manager.ParseDuration(given); err == nil && d <= 0 {
 		return now.Add(d)
 	}
 	q.fail(name, "is %q; write a time such as 2026-01-31T12:00:00Z, or how long ago such as -1h or -7d", given)
 	return otherwise
-}
-
-// parseDuration reads Go's durations, and whole days such as 30d.
-func parseDuration(s string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseInt(days, 10, 32); err == nil && n > -36500 && n < 36500 {
-			return time.Duration(n) * 24 * time.Hour, nil
-		}
-	}
-	return time.ParseDuration(s)
 }
 
 // readDuration reads a positive duration of a body's field; empty gives otherwise.
@@ -117,7 +109,7 @@ func readDuration(field, given string, otherwise time.Duration) (time.Duration, 
 	if given == "" {
 		return otherwise, nil
 	}
-	d, err := parseDuration(given)
+	d, err := manager.ParseDuration(given)
 	if err != nil || d < 0 {
 		return 0, errInvalid(field, "is %q; write a duration such as 24h or 30d", given)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -110,6 +111,11 @@ func auditFilter(q manager.AuditQuery) (bson.D, error) {
 	f.between("time", q.From, q.To)
 	err := f.beyond(q.Cursor)
 	return f.conditions(), err
+}
+
+// DeleteAuditBefore implements manager.AuditStore.
+func (s *Store) DeleteAuditBefore(ctx context.Context, t time.Time) error {
+	return s.deleteInSteps(ctx, "delete old entries of the audit log", auditCollection, "time", micros(t))
 }
 
 // newestFirst reads one more than a page has.

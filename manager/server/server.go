@@ -87,7 +87,8 @@ func start(ctx context.Context, settings Settings, wiring Wiring, logger *slog.L
 		return nil, errors.Join(err, store.Close())
 	}
 	metrics := manager.NewMetrics(registry)
-	service, err := manager.NewService(ctx, manager.Config{Store: store, Logger: logger, Metrics: metrics, Tracer: traces.tracer()})
+	service, err := manager.NewService(ctx, manager.Config{Store: store, Logger: logger, Metrics: metrics, Tracer: traces.tracer(),
+		AuditKept: settings.AuditKept()})
 	if err != nil {
 		traces.stop()
 		return nil, errors.Join(err, store.Close())

@@ -13,7 +13,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
@@ -28,10 +30,14 @@ const (
 	LogLevelVariable       = "PARTNERGATE_LOG_LEVEL"
 	LogFormatVariable      = "PARTNERGATE_LOG_FORMAT"
 	TrustedProxiesVariable = "PARTNERGATE_TRUSTED_PROXIES"
+	AuditRetentionVariable = "PARTNERGATE_AUDIT_RETENTION"
 )
 
 // DefaultListen is where the manager listens when nothing is said.
 const DefaultListen = "127.0.0.1:8080"
+
+// DefaultAuditRetention is for how long the audit log is kept when nothing is said.
+const DefaultAuditRetention = "400d"
 
 // minToken is how many characters a token has at least.
 const minToken = 32
@@ -49,6 +55,7 @@ type Settings struct {
 	LogFormat      string // json or text; empty: text on a terminal, else json
 	Traces         bool   // send traces where the OTEL_… variables say
 	TrustedProxies string // addresses and networks separated by commas, whose X-Forwarded-For is believed; empty: none
+	AuditRetention string // how long audit entries are kept, such as 400d, 0 for ever; empty: DefaultAuditRetention
 }
 
 // Check returns every problem of the settings, each with its variable, rule and remedy.
@@ -80,6 +87,7 @@ func (s Settings) Check() error {
 	add(LogLevelVariable, checkLevel(s.LogLevel))
 	add(LogFormatVariable, checkFormat(s.LogFormat))
 	add(TrustedProxiesVariable, checkProxies(s.TrustedProxies))
+	add(AuditRetentionVariable, checkRetention(s.AuditRetention))
 	if problems == nil {
 		return nil
 	}
@@ -227,6 +235,26 @@ func readProxies(proxies string) (prefixes []netip.Prefix, wrong string) {
 func (s Settings) Proxies() []netip.Prefix {
 	prefixes, _ := readProxies(s.TrustedProxies) // Check has read it
 	return prefixes
+}
+
+func checkRetention(retention string) string {
+	if retention == "" {
+		return ""
+	}
+	if d, err := manager.ParseDuration(retention); err != nil || d != 0 && d < 24*time.Hour {
+		return fmt.Sprintf("is %q; write how long entries of the audit log are kept, such as %s, at least 1d, or 0 for ever", retention, DefaultAuditRetention)
+	}
+	return ""
+}
+
+// AuditKept is AuditRetention of checked settings; 0 is for ever.
+func (s Settings) AuditKept() time.Duration {
+	retention := s.AuditRetention
+	if retention == "" {
+		retention = DefaultAuditRetention
+	}
+	d, _ := manager.ParseDuration(retention) // Check has read it
+	return d
 }
 
 // Level is the log level of checked settings.

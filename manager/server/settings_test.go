@@ -52,6 +52,11 @@ func TestSettings(t *testing.T) {
 		{"modules that are not there", func(s *server.Settings) { s.ModulesDir = "/nonexistent" }, []string{"PARTNERGATE_MODULES: "}},
 		{"trusted proxies", func(s *server.Settings) { s.TrustedProxies = "10.0.0.0/8, 192.0.2.1, 2001:db8::/32" }, nil},
 		{"a proxy by name", func(s *server.Settings) { s.TrustedProxies = "10.0.0.0/8,lb.example.com" }, []string{`PARTNERGATE_TRUSTED_PROXIES: has "lb.example.com"`}},
+		{"audit retention", func(s *server.Settings) { s.AuditRetention = "30d" }, nil},
+		{"audit for ever", func(s *server.Settings) { s.AuditRetention = "0" }, nil},
+		{"audit retention without unit", func(s *server.Settings) { s.AuditRetention = "400" }, []string{`PARTNERGATE_AUDIT_RETENTION: is "400"`}},
+		{"audit retention too short", func(s *server.Settings) { s.AuditRetention = "23h" }, []string{"PARTNERGATE_AUDIT_RETENTION: "}},
+		{"audit retention in the future", func(s *server.Settings) { s.AuditRetention = "-30d" }, []string{"PARTNERGATE_AUDIT_RETENTION: "}},
 		{"log level", func(s *server.Settings) { s.LogLevel = "loud" }, []string{"PARTNERGATE_LOG_LEVEL: "}},
 		{"all at once", func(s *server.Settings) { *s = server.Settings{Listen: "x", LogLevel: "loud"} }, []string{
 			"PARTNERGATE_LISTEN: ", "PARTNERGATE_STORE: ", "PARTNERGATE_ADMIN_TOKEN: ", "PARTNERGATE_EDGE_TOKEN: ", "PARTNERGATE_LOG_LEVEL: "}},

@@ -30,6 +30,12 @@ func TestAuditIsAppendOnly(t *testing.T) {
 			t.Errorf("%s: %v", statement, err)
 		}
 	}
+	if err := s.DeleteAuditBefore(ctx, time.Unix(1, 0)); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.writer.ExecContext(ctx, "DELETE FROM audit"); err == nil {
+		t.Error("after a deletion of what was too old the rest can be deleted")
+	}
 	page, err := s.Audit(ctx, manager.AuditQuery{})
 	if err != nil || len(page.Items) != 1 || page.Items[0].Actor != "ci" {
 		t.Errorf("%+v, %v", page, err)

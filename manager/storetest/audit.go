@@ -17,6 +17,7 @@ var auditTests = []contractTest{
 	on("each question has its answer", testAuditQueries),
 	on("pages list each entry once, newest first", testAuditPages),
 	on("a made-up cursor is invalid", testAuditCursor),
+	on("only what is too old is deleted", testDeleteAudit),
 }
 
 // entry is a whole entry, told apart by its action.
@@ -144,4 +145,26 @@ func testAuditCursor(t *testing.T, s manager.Store) {
 			t.Errorf("cursor %.40q: error %v, want a *manager.Error of CodeInvalid", cursor, err)
 		}
 	}
+}
+
+func testDeleteAudit(t *testing.T, s manager.Store) {
+	ctx := context.Background()
+	must(t, s.DeleteAuditBefore(ctx, clock(0)))
+	old := make([]manager.AuditEntry, 4321) // more than any store deletes at once
+	for i := range old {
+		old[i] = entry("old")
+		old[i].Time = clock(-1 - i%60)
+	}
+	must(t, s.AddAudit(ctx, old))
+	ends, lives := entry("ends"), entry("lives")
+	ends.Time, lives.Time = clock(0).Add(-time.Microsecond), clock(0)
+	must(t, s.AddAudit(ctx, []manager.AuditEntry{lives, ends}))
+	must(t, s.DeleteAuditBefore(ctx, clock(-60)))
+	equal(t, "none is older", 100, len(got(s.Audit(ctx, manager.AuditQuery{}))(t).Items))
+	must(t, s.DeleteAuditBefore(ctx, clock(0)))
+	wantAudit(t, s, lives)
+	next := entry("next")
+	next.Time = clock(1)
+	must(t, s.AddAudit(ctx, []manager.AuditEntry{next}))
+	wantAudit(t, s, next, lives)
 }

@@ -106,6 +106,7 @@ func calls(s manager.Store, ctx context.Context) map[string]error {
 	errs["NoteTokenUse"] = s.NoteTokenUse(ctx, "a", noon)
 	errs["AddAudit"] = s.AddAudit(ctx, []manager.AuditEntry{{}})
 	add("Audit")(s.Audit(ctx, manager.AuditQuery{}))
+	errs["DeleteAuditBefore"] = s.DeleteAuditBefore(ctx, noon)
 	add("TakeMarks")(s.TakeMarks(ctx, noon, []manager.Mark{{Key: "a", ID: "a", Until: noon}}))
 	add("Marks")(s.Marks(ctx, noon, "a"))
 	errs["DeleteMarks"] = s.DeleteMarks(ctx, []manager.Mark{{Key: "a"}})
