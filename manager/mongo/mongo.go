@@ -36,6 +36,8 @@ type Store struct {
 	db     *driver.Database
 	id     bson.ObjectID             // tells what it signals from what others do
 	slots  [usageSlots]chan struct{} // each holds a token while a commit adds usage to that slot
+
+	abandoned abandoned
 }
 
 var (
@@ -88,6 +90,8 @@ func (s *Store) Close() error {
 func (s *Store) call(ctx context.Context, doing string, do func(ctx context.Context) error) error {
 	patient, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
+	slow := time.AfterFunc(slowCall, func() { s.unblock(patient) })
+	defer slow.Stop()
 	for try := 0; ; try++ {
 		err := ctx.Err()
 		if err == nil {

@@ -20,6 +20,9 @@ const schemaVersion = 1
 // defaultDatabase is used where the URL names none.
 const defaultDatabase = "partnergate"
 
+// appName is what the server knows the connections of managers by.
+const appName = "partnergate"
+
 // meta is the one document of its collection.
 type meta struct {
 	ID       string `bson:"_id"`
@@ -34,7 +37,7 @@ const metaID = "partnergate"
 // partnergate where it names none. It makes collections and indices that are
 // missing. Errors say what to do, and hold no password.
 func Open(ctx context.Context, url string) (*Store, error) {
-	o := options.Client().ApplyURI(url).SetAppName("partnergate").SetRetryReads(true).SetRetryWrites(true).
+	o := options.Client().ApplyURI(url).SetAppName(appName).SetRetryReads(true).SetRetryWrites(true).
 		SetReadPreference(readpref.Primary()).SetReadConcern(readconcern.Majority()).SetWriteConcern(majority()).
 		SetServerSelectionTimeout(Patience)
 	client, err := driver.Connect(o)

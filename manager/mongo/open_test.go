@@ -52,6 +52,9 @@ func TestOpenRefusesBadURLs(t *testing.T) {
 	refused(t, "postgres://u:hunter22@x/y", "mongodb://user:password@host:27017/partnergate")
 }
 
+// databaseOf is the name of the database in a URL of newURL.
+func databaseOf(url string) string { return url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")] }
+
 // past gives access to a database past the store.
 func past(t *testing.T, url string, use func(db *driver.Database) error) {
 	t.Helper()
@@ -59,8 +62,7 @@ func past(t *testing.T, url string, use func(db *driver.Database) error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
-	if err := errors.Join(use(client.Database(name)), client.Disconnect(context.WithoutCancel(t.Context()))); err != nil {
+	if err := errors.Join(use(client.Database(databaseOf(url))), client.Disconnect(context.WithoutCancel(t.Context()))); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -33,8 +33,6 @@ func (m *member) arguments() []string {
 		"--dbpath", filepath.Join(m.dir, "db"), "--logpath", m.log(), "--nounixsocket",
 		"--wiredTigerCacheSizeGB", "0.5", "--oplogSize", "128", "--setParameter", "diagnosticDataCollectionEnabled=false",
 		"--setParameter", "shutdownTimeoutMillisForSignaledShutdown=200",
-		// A manager that is killed within a commit leaves its transaction, and what that locks, until this long after.
-		"--setParameter", "transactionLifetimeLimitSeconds=3",
 	}
 	if m.alone {
 		return arguments
