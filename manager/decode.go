@@ -84,6 +84,9 @@ func (d *decoder) structure(n *node, v reflect.Value, path string) {
 			continue
 		}
 		d.value(n.items[i], v.Field(at), field(path, key.text))
+		if fallback := fields.defaults[at]; fallback != "" && v.Field(at).IsZero() && n.items[i].kind == integerNode {
+			d.addf(n.items[i].line, field(path, key.text), "0 is out of range; give 1 or more, or leave the field out for %s", fallback)
+		}
 	}
 }
 
@@ -169,10 +172,12 @@ func (d *decoder) time(n *node, v reflect.Value, path string) {
 type structFields struct {
 	names []string // in the order of the struct
 	index map[string]int
+	// defaults are of numbers whose zero means that they were left out, by index: a zero that was written would be taken for it.
+	defaults map[int]string
 }
 
 func fieldsOf(t reflect.Type) structFields {
-	f := structFields{index: make(map[string]int, t.NumField())}
+	f := structFields{index: make(map[string]int, t.NumField()), defaults: map[int]string{}}
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		if name == "" || name == "-" {
@@ -180,6 +185,7 @@ func fieldsOf(t reflect.Type) structFields {
 		}
 		f.names = append(f.names, name)
 		f.index[name] = i
+		f.defaults[i] = t.Field(i).Tag.Get("default")
 	}
 	return f
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -205,6 +206,9 @@ func newOperation(a operationAt, basePath string) (o Operation, problem string) 
 	}
 	if len(o.ID) > maxOperationID {
 		return o, fmt.Sprintf("the operation id has more than %d characters; shorten it", maxOperationID)
+	}
+	if strings.ContainsFunc(o.ID, unicode.IsControl) {
+		return o, "the operation id has control characters; leave them out"
 	}
 	return o, templateProblem(o.Path)
 }

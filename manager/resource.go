@@ -137,7 +137,7 @@ type Plan struct {
 // PlanSpec is the spec of a Plan.
 type PlanSpec struct {
 	Title  string  `json:"title,omitempty" yaml:"title,omitempty"`
-	Weight int     `json:"weight,omitempty" yaml:"weight,omitempty"` // share of a product's capacity when it is short; 0 means 1
+	Weight int     `json:"weight,omitempty" yaml:"weight,omitempty" default:"1"` // share of a product's capacity when it is short; 0 means 1
 	Limits []Limit `json:"limits,omitempty" yaml:"limits,omitempty"`
 }
 
@@ -155,7 +155,7 @@ const (
 type Limit struct {
 	Name        string       `json:"name" yaml:"name"`
 	Scope       Scope        `json:"scope,omitempty" yaml:"scope,omitempty"`
-	Operations  []string     `json:"operations,omitempty" yaml:"operations,omitempty"` // operation ids; none means all
+	Operations  []string     `json:"operations,omitzero" yaml:"operations,omitempty"` // operation ids; nil means all
 	Rate        *Rate        `json:"rate,omitempty" yaml:"rate,omitempty"`
 	Quota       *Quota       `json:"quota,omitempty" yaml:"quota,omitempty"`
 	Concurrency *Concurrency `json:"concurrency,omitempty" yaml:"concurrency,omitempty"`
@@ -164,8 +164,8 @@ type Limit struct {
 // Rate admits at most burst + requests × t ÷ per in any interval t.
 type Rate struct {
 	Requests int64  `json:"requests" yaml:"requests"`
-	Per      string `json:"per" yaml:"per"`                         // second | minute | hour
-	Burst    int64  `json:"burst,omitempty" yaml:"burst,omitempty"` // 0 means Requests
+	Per      string `json:"per" yaml:"per"`                                            // second | minute | hour
+	Burst    int64  `json:"burst,omitempty" yaml:"burst,omitempty" default:"requests"` // 0 means Requests
 }
 
 // Quota admits at most Requests in a calendar window, UTC.
@@ -239,8 +239,8 @@ type SubscriptionSpec struct {
 	Environment  string     `json:"environment" yaml:"environment"`
 	Plan         string     `json:"plan" yaml:"plan"`
 	State        State      `json:"state,omitempty" yaml:"state,omitempty"`
-	Operations   []string   `json:"operations,omitempty" yaml:"operations,omitempty"`     // operation ids; nil means all
-	Applications []string   `json:"applications,omitempty" yaml:"applications,omitempty"` // names; nil means all
+	Operations   []string   `json:"operations,omitzero" yaml:"operations,omitempty"`     // operation ids; nil means all
+	Applications []string   `json:"applications,omitzero" yaml:"applications,omitempty"` // names; nil means all
 	Overrides    *Overrides `json:"overrides,omitempty" yaml:"overrides,omitempty"`
 	StartsAt     *time.Time `json:"startsAt,omitempty" yaml:"startsAt,omitempty"`
 	EndsAt       *time.Time `json:"endsAt,omitempty" yaml:"endsAt,omitempty"`
@@ -248,7 +248,7 @@ type SubscriptionSpec struct {
 
 // Overrides replaces limits of the plan by name, and adds those whose name the plan lacks.
 type Overrides struct {
-	Limits []Limit `json:"limits" yaml:"limits"`
+	Limits []Limit `json:"limits,omitzero" yaml:"limits"`
 }
 
 // Credential is one key of an application. Its secret is never stored.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/partnergate/partnergate/filters/policy"
 )
@@ -49,7 +50,13 @@ func checkText(s string, most int, path string, p *problems) {
 	if len(s) > most {
 		p.addf(0, path, "has more than %d bytes; shorten it", most)
 	}
+	if strings.ContainsFunc(s, isControl) {
+		p.add(0, path, "has control characters; leave them out")
+	}
 }
+
+// isControl finds what would steer the terminals that texts are shown on. Lines and tabs are harmless.
+func isControl(r rune) bool { return r != '\n' && r != '\t' && unicode.IsControl(r) }
 
 // oneOf checks an enumerated value.
 func oneOf[T ~string](value T, path string, p *problems, allowed ...T) {

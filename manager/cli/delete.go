@@ -40,7 +40,7 @@ What others need stays, with an error that names those. The environments sandbox
 		},
 	}
 	cmd.Flags().StringVar(&partner, "partner", "", "partner that owns the application or subscription")
-	cmd.Flags().StringVarP(&file, "file", "f", "", "delete what this file or folder names; - for standard input")
+	cmd.Flags().VarP((*onePath)(&file), "file", "f", "delete what this file or folder names; - for standard input")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "with -f: show what would happen and change nothing")
 	return c.printsAnswer(cmd)
 }

@@ -53,9 +53,25 @@ func count(n int, noun string) string {
 }
 
 func fileFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVarP(file, "file", "f", "", "file, folder with all below it, or - for standard input")
+	cmd.Flags().VarP((*onePath)(file), "file", "f", "file, folder with all below it, or - for standard input")
 	required(cmd, "file")
 }
+
+// onePath is a flag that is given once: of two, one would be passed over, and with --prune be deleted.
+type onePath string
+
+// String, Set and Type implement pflag.Value.
+func (p *onePath) String() string { return string(*p) }
+
+func (p *onePath) Set(path string) error {
+	if *p != "" {
+		return fmt.Errorf("it was given as %s already; put the files into one folder", *p)
+	}
+	*p = onePath(path)
+	return nil
+}
+
+func (p *onePath) Type() string { return "string" }
 
 func (c *command) apply() *cobra.Command {
 	var file string

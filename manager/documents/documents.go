@@ -78,14 +78,19 @@ func openBeside(dir string) func(string) ([]byte, error) {
 }
 
 // ReadFolder reads all resource files of a file system. OpenAPI documents lie
-// there too, beside the products that name them; they are passed over. All
-// wrong files are reported together.
+// there too, beside the products that name them; they are passed over, as is
+// what is hidden, such as .github. All wrong files are reported together.
 func ReadFolder(files fs.FS, label string) ([]manager.Document, error) {
 	var all []manager.Document
 	var problems []error
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !slices.Contains(extensions, path.Ext(name)) {
+		if err != nil {
 			return err
+		}
+		if hidden := name != "." && strings.HasPrefix(entry.Name(), "."); hidden && entry.IsDir() {
+			return fs.SkipDir
+		} else if hidden || entry.IsDir() || !slices.Contains(extensions, path.Ext(name)) {
+			return nil
 		}
 		documents, err := readFile(files, name, filepath.Join(label, filepath.FromSlash(name)))
 		if err != nil {

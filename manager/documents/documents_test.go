@@ -21,6 +21,7 @@ func TestReadFolder(t *testing.T) {
 			"c.json": `{"apiVersion":"partnergate.dev/v1alpha1","kind":"Plan","metadata":{"name":"three"},"spec":{}}`}, 3, ""},
 		{"OpenAPI documents are passed over", map[string]string{"a.yaml": plan, "o/3.yaml": "openapi: 3.1.0\npaths: {}\n", "o/2.json": `{"swagger":"2.0"}`}, 1, ""},
 		{"other files are passed over", map[string]string{"a.yaml": plan, "README.md": "# hello", "b.yaml.bak": "{"}, 1, ""},
+		{"hidden files and folders are passed over", map[string]string{"a.yaml": plan, ".b.yaml": "a: 1", ".github/workflows/ci.yaml": "on: push\n"}, 1, ""},
 		{"a stranger is named", map[string]string{"a.yaml": plan, "x/values.yaml": "replicas: 3\n"}, 0, "top/x/values.yaml"},
 		{"an OpenAPI document does not hide others in its file", map[string]string{"a.yaml": "openapi: 3.1.0\npaths: {}\n---\n" + plan}, 0, "top/a.yaml:1"},
 		{"a resource in two files is named with both", map[string]string{"a.yaml": plan, "b/c.yaml": "---\n" + plan}, 0,
