@@ -21,7 +21,7 @@ type NewKey struct {
 	ID            string     `json:"id"` // the public id
 	Key           string     `json:"key"`
 	Environment   string     `json:"environment"`
-	ExpiresAt     *time.Time `json:"expires_at,omitempty"`
+	ExpiresAt     *time.Time `json:"expires_at"` // null: never
 	PolicyVersion int64      `json:"policy_version"`
 }
 
