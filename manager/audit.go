@@ -21,7 +21,7 @@ type AuditEntry struct {
 	Address       string // the peer's IP address; empty for the manager itself
 	RequestID     string
 	Action        string // such as created, updated, deleted, revoked
-	Kind          Kind   // also Member, Invitation, Password and Token
+	Kind          Kind   // also Member, Invitation, Token and Login
 	Partner       string // of a Partner: itself
 	Name          string
 	Product       string // that the resource is or subscribes to; empty where there is none

@@ -12,6 +12,7 @@ const (
 	KindMember     Kind = "Member"
 	KindInvitation Kind = "Invitation"
 	KindToken      Kind = "Token"
+	KindLogin      Kind = "Login" // of a member by email, or from an address
 )
 
 // Actions of the audit log beside created, updated and deleted.
@@ -23,6 +24,7 @@ const (
 	actionInvited     = "invited"
 	actionAccepted    = "accepted"
 	actionPasswordSet = "password_set"
+	actionUnlocked    = "unlocked"
 )
 
 // maxAudit is the most entries of a page.

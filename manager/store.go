@@ -144,8 +144,10 @@ type MarkStore interface {
 	TakeMarks(ctx context.Context, now time.Time, marks []Mark) (free time.Time, err error)
 	// Marks counts the IDs under each key that are marked after now, in the order of keys.
 	Marks(ctx context.Context, now time.Time, keys ...string) ([]int, error)
+	// MarkedIDs lists the IDs under a key that are marked after now, sorted.
+	MarkedIDs(ctx context.Context, now time.Time, key string) ([]string, error)
 	// DeleteMarks deletes marks by Key and ID; one without ID stands for all of its Key.
-	DeleteMarks(ctx context.Context, marks []Mark) error
+	DeleteMarks(ctx context.Context, marks []Mark, audit ...AuditEntry) error
 	DeleteExpiredMarks(ctx context.Context, now time.Time) error
 }
 

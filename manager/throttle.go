@@ -23,17 +23,34 @@ const (
 	loginKnown = 30 * 24 * time.Hour
 )
 
-// attempt is one try to log in. Its keys hold digests, because what they are
-// made of is as long as whoever tries wants it to be.
+// attempt is one try to log in.
 type attempt struct {
-	s               *Service
-	member, address string
-	id              string
+	pair
+	s  *Service
+	id string
 }
 
 func (s *Service) newAttempt(ctx context.Context, email string) *attempt {
-	return &attempt{s: s, member: shortDigest(normalEmail(email)), address: shortDigest(network(OriginOf(ctx).Address)), id: rand.Text()}
+	return &attempt{s: s, pair: pair{digestOfMember(email), digestOfAddress(OriginOf(ctx).Address)}, id: rand.Text()}
 }
+
+// pair is a member and an address from which it logs in. The keys of its marks
+// hold digests, because what they are made of is as long as whoever tries wants
+// it to be.
+type pair struct{ member, address string }
+
+func (p pair) key() string        { return "login/pair/" + p.member + "/" + p.address }
+func (p pair) knownKey() string   { return "login/known/" + p.member + "/" + p.address }
+func (p pair) memberKey() string  { return "login/member/" + p.member }
+func (p pair) addressKey() string { return "login/address/" + p.address }
+
+// failures are the marks of what has failed.
+func (p pair) failures() []Mark {
+	return []Mark{{Key: p.key()}, {Key: p.addressKey(), ID: p.member}, {Key: p.memberKey(), ID: p.address}}
+}
+
+func digestOfMember(email string) string    { return shortDigest(normalEmail(email)) }
+func digestOfAddress(address string) string { return shortDigest(network(address)) }
 
 func shortDigest(text string) string {
 	sum := sha256.Sum256([]byte(text))
@@ -57,11 +74,6 @@ func network(address string) string {
 	return prefix.String()
 }
 
-func (a *attempt) pairKey() string    { return "login/pair/" + a.member + "/" + a.address }
-func (a *attempt) knownKey() string   { return "login/known/" + a.member + "/" + a.address }
-func (a *attempt) memberKey() string  { return "login/member/" + a.member }
-func (a *attempt) addressKey() string { return "login/address/" + a.address }
-
 // begin counts the try as a failure until it succeeds, so that tries at once
 // are all counted; CodeTooMany where there is no room for it.
 func (a *attempt) begin(ctx context.Context) error {
@@ -78,7 +90,7 @@ func (a *attempt) begin(ctx context.Context) error {
 	}
 	until := now.Add(loginWindow)
 	free, err := a.s.store.TakeMarks(ctx, now, []Mark{
-		{Key: a.pairKey(), ID: a.id, Until: until, Most: most},
+		{Key: a.key(), ID: a.id, Until: until, Most: most},
 		{Key: a.addressKey(), ID: a.member, Until: until, Most: members},
 		{Key: a.memberKey(), ID: a.address, Until: until},
 	})
@@ -97,8 +109,7 @@ func (a *attempt) begin(ctx context.Context) error {
 // succeed takes back what the member's failures from here counted for, and
 // remembers the address as the member's.
 func (a *attempt) succeed(ctx context.Context) error {
-	err := a.s.store.DeleteMarks(ctx, []Mark{{Key: a.pairKey()}, {Key: a.addressKey(), ID: a.member}, {Key: a.memberKey(), ID: a.address}})
-	if err != nil {
+	if err := a.s.store.DeleteMarks(ctx, a.failures()); err != nil {
 		return a.s.unavailable("DeleteMarks", err)
 	}
 	now := a.s.now()
@@ -110,7 +121,7 @@ func (a *attempt) succeed(ctx context.Context) error {
 
 // undo takes back a try that was not decided on.
 func (a *attempt) undo(ctx context.Context) {
-	if err := a.s.store.DeleteMarks(context.WithoutCancel(ctx), []Mark{{Key: a.pairKey(), ID: a.id}}); err != nil {
+	if err := a.s.store.DeleteMarks(context.WithoutCancel(ctx), []Mark{{Key: a.key(), ID: a.id}}); err != nil {
 		_ = a.s.unavailable("DeleteMarks", err) // logged and counted; it ends by itself
 	}
 }

@@ -199,3 +199,67 @@ func TestSamePasswordWork(t *testing.T) {
 		t.Errorf("a throttled login: %q after hashing %d", got, s.PasswordWork()-before)
 	}
 }
+
+// What an operator forgets is what counts against one, and nobody else's.
+func TestUnlock(t *testing.T) {
+	ctx := context.Background()
+	s := throttled(t, newClock())
+	fail(t, s, 10, "192.0.2.1", "dev@acme.test")
+	fail(t, s, 3, "192.0.2.2", "dev@acme.test")
+	fail(t, s, 10, "192.0.2.1", "ada@acme.test")
+	if n, err := s.UnlockMember(ctx, admin, " Dev@acme.test"); err != nil || n != 13 {
+		t.Errorf("%d failures of dev, %v", n, err)
+	}
+	for email, want := range map[string]manager.ErrorCode{"dev@acme.test": "", "ada@acme.test": manager.CodeTooMany} {
+		if got := try(s, "192.0.2.1", email, goodPassword); got != want {
+			t.Errorf("%s after dev was unlocked: %q", email, got)
+		}
+	}
+	if n, err := s.UnlockMember(ctx, admin, "nobody@acme.test"); err != nil || n != 0 {
+		t.Errorf("%d failures of nobody, %v", n, err)
+	}
+	for i := range 9 { // with ada's, ten members from one address
+		fail(t, s, 1, "192.0.2.1", fmt.Sprintf("guess%d@acme.test", i))
+	}
+	if got := try(s, "192.0.2.1", "new@acme.test", "wrong"); got != manager.CodeTooMany {
+		t.Fatalf("an eleventh member from one address: %q", got)
+	}
+	if n, err := s.UnlockAddress(ctx, admin, "::ffff:192.0.2.1"); err != nil || n != 19 {
+		t.Errorf("%d failures from the address, %v", n, err)
+	}
+	fail(t, s, 1, "192.0.2.1", "new@acme.test")
+	if got := try(s, "192.0.2.1", "ada@acme.test", goodPassword); got != "" {
+		t.Errorf("ada after the address was unlocked: %q", got)
+	}
+	var have []string
+	for _, e := range auditOf(t, s, manager.AuditQuery{Kind: manager.KindLogin}) {
+		have = append(have, e.Action+" "+e.Name+" "+string(e.Before))
+	}
+	want := []string{`unlocked 192.0.2.1 {"failures":19}`, `unlocked nobody@acme.test {"failures":0}`, `unlocked dev@acme.test {"failures":13}`}
+	if fmt.Sprint(have) != fmt.Sprint(want) {
+		t.Errorf("the audit log has %q", have)
+	}
+}
+
+func TestUnlockRefuses(t *testing.T) {
+	s := throttled(t, newClock())
+	confined := manager.Actor{Name: "team", Owner: manager.OwnerAPI, Grant: &manager.Grant{Role: manager.TokenOperator, Teams: []string{"core"}}}
+	for name, c := range map[string]struct {
+		actor manager.Actor
+		email string
+		want  manager.ErrorCode
+	}{
+		"no address":   {admin, "dev", manager.CodeInvalid},
+		"long":         {admin, strings.Repeat("a", 300) + "@acme.test", manager.CodeInvalid},
+		"a team token": {confined, "dev@acme.test", manager.CodeForbidden},
+	} {
+		if _, err := s.UnlockMember(context.Background(), c.actor, c.email); manager.CodeOf(err) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, address := range []string{"", "localhost", "192.0.2.1/24", "192.0.2.1:80"} {
+		if _, err := s.UnlockAddress(context.Background(), admin, address); manager.CodeOf(err) != manager.CodeInvalid {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}

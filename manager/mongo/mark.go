@@ -107,8 +107,22 @@ func (s *Store) Marks(ctx context.Context, now time.Time, keys ...string) ([]int
 	return counts, err
 }
 
+// MarkedIDs implements manager.MarkStore.
+func (s *Store) MarkedIDs(ctx context.Context, now time.Time, key string) (ids []string, err error) {
+	var marks []mark
+	err = s.call(ctx, "list marks", func(ctx context.Context) (err error) {
+		marks, err = all[mark](ctx, s, markCollection, marksOf(key, now))
+		return err
+	})
+	for _, m := range marks {
+		ids = append(ids, m.ID.ID)
+	}
+	slices.Sort(ids)
+	return ids, err
+}
+
 // DeleteMarks implements manager.MarkStore.
-func (s *Store) DeleteMarks(ctx context.Context, marks []manager.Mark) error {
+func (s *Store) DeleteMarks(ctx context.Context, marks []manager.Mark, audit ...manager.AuditEntry) error {
 	var writes []driver.WriteModel
 	for _, m := range marks {
 		filter := byID(markID{m.Key, m.ID})
@@ -119,7 +133,7 @@ func (s *Store) DeleteMarks(ctx context.Context, marks []manager.Mark) error {
 	}
 	return s.atomically(ctx, "delete marks", func(ctx context.Context) error {
 		_, err := s.bulk(ctx, markCollection, writes)
-		return err
+		return s.audited(ctx, audit, err)
 	})
 }
 

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -75,15 +76,29 @@ func (s *Store) Marks(ctx context.Context, now time.Time, keys ...string) ([]int
 	return counts, err
 }
 
+// MarkedIDs implements manager.MarkStore.
+func (s *Store) MarkedIDs(ctx context.Context, now time.Time, key string) (ids []string, err error) {
+	err = s.read(ctx, "list marks", func(tx transaction) error {
+		const query = "SELECT id FROM mark WHERE key = ? AND until > ? ORDER BY id"
+		return tx.each(ctx, query, []any{key, now.UnixMicro()}, func(rows *sql.Rows) error {
+			var id string
+			err := rows.Scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+	})
+	return ids, err
+}
+
 // DeleteMarks implements manager.MarkStore.
-func (s *Store) DeleteMarks(ctx context.Context, marks []manager.Mark) error {
+func (s *Store) DeleteMarks(ctx context.Context, marks []manager.Mark, audit ...manager.AuditEntry) error {
 	return s.write(ctx, "delete marks", func(tx transaction) error {
 		for _, m := range marks {
 			if _, err := tx.exec(ctx, "DELETE FROM mark WHERE key = ? AND (id = ? OR ? = '')", m.Key, m.ID, m.ID); err != nil {
 				return err
 			}
 		}
-		return nil
+		return addAudit(ctx, tx, audit)
 	})
 }
 

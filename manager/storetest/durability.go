@@ -109,6 +109,7 @@ func calls(s manager.Store, ctx context.Context) map[string]error {
 	errs["DeleteAuditBefore"] = s.DeleteAuditBefore(ctx, noon)
 	add("TakeMarks")(s.TakeMarks(ctx, noon, []manager.Mark{{Key: "a", ID: "a", Until: noon}}))
 	add("Marks")(s.Marks(ctx, noon, "a"))
+	add("MarkedIDs")(s.MarkedIDs(ctx, noon, "a"))
 	errs["DeleteMarks"] = s.DeleteMarks(ctx, []manager.Mark{{Key: "a"}})
 	errs["DeleteExpiredMarks"] = s.DeleteExpiredMarks(ctx, noon)
 	add("UsageSums")(s.UsageSums(ctx, manager.UsageQuery{}))

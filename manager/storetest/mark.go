@@ -48,6 +48,9 @@ func testMarksEnd(t *testing.T, s manager.Store) {
 	}
 	wantTaken(t, s, clock(0), never, mark("again", "a", 10), mark("again", "b", 10), mark("again", "c", 10))
 	wantTaken(t, s, clock(5), never, mark("again", "a", 15), mark("again", "b", 7)) // marked already: no room is needed
+	equal(t, "ids", []string{"a", "b", "c"}, got(s.MarkedIDs(context.Background(), clock(9), "again"))(t))
+	equal(t, "ids", []string{"a"}, got(s.MarkedIDs(context.Background(), clock(10), "again"))(t))
+	equal(t, "ids", 0, len(got(s.MarkedIDs(context.Background(), clock(10), "nothing"))(t)))
 	wantMarks(t, s, clock(9), "again", 3)
 	wantMarks(t, s, clock(10), "again", 1)
 }
@@ -85,6 +88,9 @@ func testDeleteMarks(t *testing.T, s manager.Store) {
 	must(t, s.DeleteMarks(ctx, []manager.Mark{{Key: "a"}, {Key: "b", ID: "1"}, {Key: "c"}}))
 	wantMarks(t, s, clock(0), "a", 0)
 	wantMarks(t, s, clock(0), "b", 2)
+	wantAudit(t, s)
+	must(t, s.DeleteMarks(ctx, []manager.Mark{{Key: "c"}}, entry("unlocked")))
+	wantAudit(t, s, entry("unlocked"))
 	must(t, s.DeleteExpiredMarks(ctx, clock(6)))
 	wantMarks(t, s, clock(0), "b", 1) // also where they had not ended yet
 }

@@ -1,0 +1,59 @@
+package manager
+
+import (
+	"context"
+	"net/netip"
+)
+
+// UnlockMember forgets the failed logins of a member, from everywhere, and
+// returns how many there were. Whether there is such a member changes nothing.
+func (s *Service) UnlockMember(ctx context.Context, actor Actor, email string) (failures int, err error) {
+	email = normalEmail(email)
+	var p problems
+	checkEmail(email, "email", &p)
+	if err := p.err("the member is not valid"); err != nil {
+		return 0, err
+	}
+	member := digestOfMember(email)
+	return s.forgetFailures(ctx, actor, email, pair{member: member}.memberKey(), func(address string) pair { return pair{member, address} })
+}
+
+// UnlockAddress forgets the failed logins from an IP address, or from the
+// network that stands for it, and returns how many there were.
+func (s *Service) UnlockAddress(ctx context.Context, actor Actor, address string) (failures int, err error) {
+	if _, err := netip.ParseAddr(address); err != nil {
+		return 0, invalid("address", "must be an IP address such as 192.0.2.7")
+	}
+	digest := digestOfAddress(address)
+	return s.forgetFailures(ctx, actor, network(address), pair{address: digest}.addressKey(), func(member string) pair { return pair{member, digest} })
+}
+
+// forgetFailures deletes what has failed of the pairs of all that are marked under a key.
+func (s *Service) forgetFailures(ctx context.Context, actor Actor, name, key string, with func(id string) pair) (failures int, err error) {
+	if err := actor.Grant.unconfined("logins"); err != nil {
+		return 0, err
+	}
+	now := s.now()
+	others, err := s.store.MarkedIDs(ctx, now, key)
+	if err != nil {
+		return 0, s.unavailable("MarkedIDs", err)
+	}
+	marks, keys := []Mark{{Key: key}}, []string(nil)
+	for _, id := range others {
+		p := with(id)
+		marks, keys = append(marks, p.failures()...), append(keys, p.key())
+	}
+	counts, err := s.store.Marks(ctx, now, keys...)
+	if err != nil {
+		return 0, s.unavailable("Marks", err)
+	}
+	for _, n := range counts {
+		failures += n
+	}
+	e := s.entry(ctx, actor, actionUnlocked, Ref{Kind: KindLogin, Name: name})
+	e.Before = auditJSON(map[string]any{"failures": failures})
+	if err := s.store.DeleteMarks(ctx, marks, e); err != nil {
+		return 0, s.unavailable("DeleteMarks", err)
+	}
+	return failures, nil
+}
