@@ -217,7 +217,7 @@ func askOver(address string, ballots []ballot) (answered, admitted int64, err er
 	for _, b := range ballots {
 		a, err := connection.ask(b.request())
 		if err == nil && a.outcome() == "limit_unavailable" {
-			a, err = again(address, b.request())
+			a, err = askPatiently(address, b.request(), func(answer) {})
 		}
 		if err != nil {
 			return answered, admitted, fmt.Errorf("%s: %w", b.request(), err)
@@ -233,16 +233,6 @@ func askOver(address string, ballots []ballot) (answered, admitted int64, err er
 		}
 	}
 	return answered, admitted, nil
-}
-
-// again asks anew where the first lease of a limit was not there in time, as the refusal says.
-func again(address string, r request) (a answer, err error) {
-	for range 50 {
-		if a, err = ask(address, r); err != nil || a.outcome() != "limit_unavailable" {
-			break
-		}
-	}
-	return a, err
 }
 
 // judge names every difference, up to a few.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/documents"
 	"github.com/partnergate/partnergate/manager/mongo"
 	"github.com/partnergate/partnergate/manager/server"
 	"github.com/partnergate/partnergate/manager/sqlite"
@@ -178,6 +179,19 @@ func (m *managerProcess) apply(t testing.TB, resources ...manager.Resource) int6
 		t.Fatal(err)
 	}
 	return result.PolicyVersion
+}
+
+// applyYAML makes resources the policy, and returns the version that has them.
+func (m *managerProcess) applyYAML(ctx context.Context, text string) (version int64, err error) {
+	read, err := manager.ReadDocuments("test.yaml", []byte(text), nil)
+	if err != nil {
+		return 0, err
+	}
+	result, err := m.Apply(ctx, documents.Resources(read), manager.ApplyOptions{})
+	if err != nil {
+		return 0, err
+	}
+	return result.PolicyVersion, nil
 }
 
 // resource gets a copy of a resource, to be changed and applied.

@@ -1,7 +1,6 @@
 package envoyexamples
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,11 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
-
-	"github.com/partnergate/partnergate/manager/client"
 )
 
 // backend is what stands around an edge: a manager on a store of its own, and two upstreams.
@@ -64,134 +59,6 @@ func (b *backend) launch(ctx context.Context, example string, access io.Writer) 
 	})
 }
 
-// once starts something for the first test that needs it. TestMain ends it.
-type once[T any] struct {
-	start func() (T, error)
-	end   func(T) error
-	once  sync.Once
-	value T
-	err   error
-	began bool
-}
-
-func (o *once[T]) get(t testing.TB) T {
-	t.Helper()
-	o.once.Do(func() { o.began = true; o.value, o.err = o.start() })
-	if o.err != nil {
-		t.Fatal(o.err)
-	}
-	return o.value
-}
-
-func (o *once[T]) stop() error {
-	if !o.began || o.err != nil {
-		return o.err
-	}
-	return o.end(o.value)
-}
-
-// sharedBackend and sharedEdges serve all tests that do not have to end them.
-var (
-	sharedBackend = &once[*backend]{start: startBackend, end: (*backend).stop}
-	sharedEdges   = edges{"quickstart": sharedEdge("quickstart"), "hardened": sharedEdge("hardened")}
-)
-
-type edges map[string]*once[*tappedEnvoy]
-
-// tappedEnvoy is an Envoy whose access log a test can listen to.
-type tappedEnvoy struct {
-	*Envoy
-	tap tap
-}
-
-func (e edges) stop() (err error) {
-	for _, edge := range e {
-		err = errors.Join(err, edge.stop())
-	}
-	return err
-}
-
-func sharedEdge(example string) *once[*tappedEnvoy] {
-	start := func() (*tappedEnvoy, error) {
-		if sharedBackend.value == nil {
-			return nil, errors.New("start the shared backend first")
-		}
-		e := &tappedEnvoy{}
-		var err error
-		e.Envoy, err = sharedBackend.value.launch(context.Background(), example, &e.tap)
-		return e, err
-	}
-	return &once[*tappedEnvoy]{start: start, end: func(e *tappedEnvoy) error { return e.Stop() }}
-}
-
-// tap hands an access log to whom listens, from the next whole line on, and else drops it.
-type tap struct {
-	lock   sync.Mutex
-	to     io.Writer
-	middle bool // of a line
-}
-
-func (t *tap) listen(to io.Writer) {
-	t.lock.Lock()
-	defer t.lock.Unlock()
-	t.to = to
-}
-
-func (t *tap) Write(p []byte) (int, error) {
-	t.lock.Lock()
-	defer t.lock.Unlock()
-	rest := p
-	if t.to == nil {
-		t.middle = p[len(p)-1] != '\n'
-		return len(p), nil
-	}
-	if t.middle {
-		_, rest, _ = bytes.Cut(p, []byte("\n"))
-		t.middle = len(rest) == 0 && p[len(p)-1] != '\n'
-	}
-	if _, err := t.to.Write(rest); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-// poll asks until the condition holds. Its patience only bounds a failure.
-func poll(t testing.TB, what string, patience time.Duration, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(patience); !holds(); <-ticker.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s, but %s", patience, what)
-		}
-	}
-}
-
-// awaitPolicy returns when every worker of every edge decides by the version, or a later one.
-func (b *backend) awaitPolicy(t testing.TB, version int64, addresses ...string) {
-	t.Helper()
-	for _, address := range addresses {
-		poll(t, "the edge does not decide by the new policy", time.Minute, func() bool {
-			a, err := ask(address, request{method: http.MethodGet, target: "/", host: "nobody.example.test"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, _ := a.problem()
-			return p.PolicyVersion >= version
-		})
-	}
-	b.awaitAcknowledged(t, version)
-}
-
-// awaitAcknowledged returns when all edges that the manager knows decide by the version.
-func (b *backend) awaitAcknowledged(t testing.TB, version int64) {
-	t.Helper()
-	behind, err := b.Acknowledged(t.Context(), version, 20*time.Second)
-	if err != nil || len(behind) > 0 {
-		t.Fatalf("after 20 s some edges do not decide by policy version %d: %+v, %v", version, behind, err)
-	}
-}
-
 // adminGet reads a JSON answer of the admin API that the client has no method for.
 func (b *backend) adminGet(t testing.TB, path string, into any) {
 	t.Helper()
@@ -211,23 +78,6 @@ func (b *backend) adminGet(t testing.TB, path string, into any) {
 	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// awaitLogged returns the operator's entry of a request, which is there within 5 s of its end.
-func (b *backend) awaitLogged(t testing.TB, requestID string) client.Request {
-	t.Helper()
-	var found client.Request
-	poll(t, "the request "+requestID+" is not in the log", 10*time.Second, func() bool {
-		page, err := b.Requests(t.Context(), map[string][]string{"request_id": {requestID}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(page.Items) > 0 {
-			found = page.Items[0]
-		}
-		return len(page.Items) > 0
-	})
-	return found
 }
 
 // noReloads checks that no VM of an Envoy failed.

@@ -17,9 +17,6 @@ type wireConn struct {
 	r *bufio.Reader
 }
 
-// wireTimeout bounds a failure; nothing is expected to take so long.
-const wireTimeout = 30 * time.Second
-
 func dialWire(address string) (*wireConn, error) {
 	connection, err := net.Dial("tcp", address)
 	if err != nil {
@@ -49,7 +46,7 @@ func (r request) String() string {
 
 // ask sends one request and reads its answer.
 func (c *wireConn) ask(r request) (answer, error) {
-	if err := c.SetDeadline(time.Now().Add(wireTimeout)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return answer{}, err
 	}
 	if _, err := io.WriteString(c, r.String()); err != nil {
@@ -79,6 +76,21 @@ func ask(address string, r request) (answer, error) {
 	}
 	defer func() { _ = connection.Close() }()
 	return connection.ask(r)
+}
+
+// askPatiently asks again where a lease was not there in time, as the refusal says: the first of a limit may take a busy machine
+// longer than a request waits for it. seen gets every answer.
+func askPatiently(address string, r request, seen func(answer)) (a answer, err error) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if a, err = ask(address, r); err != nil {
+			return a, err
+		}
+		seen(a)
+		if a.outcome() != "limit_unavailable" {
+			break
+		}
+	}
+	return a, nil
 }
 
 // problem is the body of a refusal.

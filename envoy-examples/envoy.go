@@ -32,18 +32,18 @@ type Options struct {
 
 // Envoy is a running Envoy. It ends with Stop, with the context given to Launch, and, on Linux, with this process.
 type Envoy struct {
-	listener string // host:port
-	admin    string
-	pid      int
-	cancel   context.CancelFunc
-	exited   chan struct{} // closed when the process is gone
-	err      error         // why it went; read after exited
-	log      *tail
-	cleanup  func() error
+	listeners listeners
+	admin     string // host:port
+	pid       int
+	cancel    context.CancelFunc
+	exited    chan struct{} // closed when the process is gone
+	err       error         // why it went; read after exited
+	log       *tail
+	cleanup   func() error
 }
 
 // startTimeout is how long Envoy may take until it is live. A module of standard Go costs seconds of CPU, more on a busy machine.
-const startTimeout = 90 * time.Second
+const startTimeout = 3 * time.Minute
 
 // Launch starts Envoy and returns when it is live and its listener's address is known. Live does not mean that the filters have a
 // policy already: the first requests may be answered with 503 policy_unavailable.
@@ -73,10 +73,19 @@ func Launch(ctx context.Context, options Options) (*Envoy, error) {
 }
 
 // URL is the edge's base URL, such as http://127.0.0.1:10000.
-func (e *Envoy) URL() string { return "http://" + e.listener }
+func (e *Envoy) URL() string { return "http://" + e.Address() }
 
 // Address is the edge's host:port.
-func (e *Envoy) Address() string { return e.listener }
+func (e *Envoy) Address() string { return loopback(e.listeners.Statuses[0].Address.Socket.Port) }
+
+// Addresses are host:port of all listeners by their names.
+func (e *Envoy) Addresses() map[string]string {
+	addresses := map[string]string{}
+	for _, l := range e.listeners.Statuses {
+		addresses[l.Name] = loopback(l.Address.Socket.Port)
+	}
+	return addresses
+}
 
 // AdminURL is the base URL of Envoy's admin interface.
 func (e *Envoy) AdminURL() string { return "http://" + e.admin }
@@ -191,21 +200,20 @@ func (e *Envoy) live(ctx context.Context, addressFile string) bool {
 	if state, err := e.Admin(ctx, "/ready"); err != nil || !strings.HasPrefix(string(state), "LIVE") {
 		return false
 	}
-	var listeners struct {
-		Statuses []struct {
-			Address struct {
-				Socket struct {
-					Port int `json:"port_value"`
-				} `json:"socket_address"`
-			} `json:"local_address"`
-		} `json:"listener_statuses"`
-	}
 	answer, err := e.Admin(ctx, "/listeners?format=json")
-	if err != nil || json.Unmarshal(answer, &listeners) != nil || len(listeners.Statuses) == 0 {
-		return false
-	}
-	e.listener = loopback(listeners.Statuses[0].Address.Socket.Port)
-	return true
+	return err == nil && json.Unmarshal(answer, &e.listeners) == nil && len(e.listeners.Statuses) > 0
+}
+
+// listeners are as Envoy's admin interface lists them.
+type listeners struct {
+	Statuses []struct {
+		Name    string `json:"name"`
+		Address struct {
+			Socket struct {
+				Port int `json:"port_value"`
+			} `json:"socket_address"`
+		} `json:"local_address"`
+	} `json:"listener_statuses"`
 }
 
 // Leaves no connection open, so that tests may look for what is left behind.

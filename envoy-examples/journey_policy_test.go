@@ -15,6 +15,19 @@ import (
 const promise = 2 * time.Second
 
 func (j *journey) revoke(t *testing.T) {
+	took := promised(t, "a revoked key is refused", promise, func() time.Duration { return j.revokeOne(t) })
+	t.Logf("refused %s after it was revoked", took.Round(time.Millisecond))
+	reliability.Record(t, reliability.Row{
+		Fault:    "Envoy: a key is revoked while it is used",
+		Done:     "revoked through the API, called in a loop",
+		Promised: "401 `credential_revoked` within 2 s",
+		Seen:     "refused after " + took.Round(time.Millisecond).String(),
+	})
+}
+
+// revokeOne makes a key, revokes it, and returns how long it was served all the same.
+func (j *journey) revokeOne(t *testing.T) time.Duration {
+	t.Helper()
 	doomed := j.key(t, "delta", "screening", "production")
 	j.awaitAcknowledged(t, doomed.PolicyVersion)
 	expect(t, j.call(t, "delta", doomed.Key, productionHost, http.MethodGet, "/risk/feeds"), 200, "admitted")
@@ -23,22 +36,13 @@ func (j *journey) revoke(t *testing.T) {
 	}
 	revoked := time.Now()
 	var a answer
-	poll(t, "a revoked key is still served", time.Minute, func() bool {
+	poll(t, "a revoked key is still served", func() bool {
 		a = j.call(t, "delta", doomed.Key, productionHost, http.MethodGet, "/risk/feeds")
 		return a.status != http.StatusOK
 	})
 	took := time.Since(revoked)
 	expect(t, a, 401, "credential_revoked")
-	t.Logf("refused %s after it was revoked", took.Round(time.Millisecond))
-	if took > promise {
-		t.Errorf("a revoked key was served for %s, and the promise is %s", took, promise)
-	}
-	reliability.Record(t, reliability.Row{
-		Fault:    "Envoy: a key is revoked while it is used",
-		Done:     "revoked through the API, called in a loop",
-		Promised: "401 `credential_revoked` within 2 s",
-		Seen:     "refused after " + took.Round(time.Millisecond).String(),
-	})
+	return took
 }
 
 func (j *journey) rotate(t *testing.T) {
@@ -56,7 +60,7 @@ func (j *journey) rotate(t *testing.T) {
 	for _, key := range []string{next.Key, longer.Key, longest.Key} {
 		expect(t, j.call(t, "delta", key, productionHost, http.MethodGet, "/risk/feeds"), 200, "admitted")
 	}
-	poll(t, "a rotated key is served after its overlap", time.Minute, func() bool {
+	poll(t, "a rotated key is served after its overlap", func() bool {
 		return j.call(t, "delta", old.Key, productionHost, http.MethodGet, "/risk/feeds").outcome() == "credential_expired"
 	})
 	expect(t, j.call(t, "delta", next.Key, productionHost, http.MethodGet, "/risk/feeds"), 200, "admitted")
@@ -163,12 +167,12 @@ func (j *journey) restartEdge(t *testing.T) {
 	}
 	j.startEdge(t, 1)
 	started := time.Now()
-	poll(t, "nobody is served after the restart", 30*time.Second, func() bool {
+	poll(t, "nobody is served after the restart", func() bool {
 		return j.get(t, "delta", "production", "/payments/charges").status == http.StatusOK
 	})
 	t.Logf("a partner with a rate is served again after %s", time.Since(started).Round(time.Millisecond))
 	var last answer
-	poll(t, "the quota has no end", 2*time.Minute, func() bool {
+	poll(t, "the quota has no end", func() bool {
 		last = j.call(t, "echo", j.echoKey, sandboxHost, http.MethodGet, "/payments/charges")
 		return last.outcome() == "limit_exceeded"
 	})

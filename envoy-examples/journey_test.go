@@ -122,8 +122,17 @@ func (j *journey) call(t testing.TB, partner, key, host, method, path string, he
 	return a
 }
 
-// callMarked also returns the request id under which the call is logged.
-func (j *journey) callMarked(t testing.TB, partner, key, host, method, path string, headers ...string) (answer, string) {
+// callMarked also returns the request id under which the call is logged. Where a lease was not there in time it calls again.
+func (j *journey) callMarked(t testing.TB, partner, key, host, method, path string, headers ...string) (a answer, id string) {
+	t.Helper()
+	poll(t, "no lease comes for "+partner, func() bool {
+		a, id = j.callOnce(t, partner, key, host, method, path, headers...)
+		return a.outcome() != "limit_unavailable"
+	})
+	return a, id
+}
+
+func (j *journey) callOnce(t testing.TB, partner, key, host, method, path string, headers ...string) (answer, string) {
 	t.Helper()
 	j.requestsLock.Lock()
 	j.requests++
@@ -163,7 +172,7 @@ func expect(t testing.TB, a answer, status int, outcome string) {
 func (j *journey) startEdge(t *testing.T, version int64) {
 	t.Helper()
 	j.edge = j.launch(t, j.backend)
-	poll(t, "the gateway has no policy", time.Minute, func() bool {
+	poll(t, "the gateway has no policy", func() bool {
 		a := j.call(t, "", "", sandboxHost, http.MethodGet, "/")
 		p, _ := a.problem()
 		return p.PolicyVersion >= version

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/partnergate/partnergate/filters/corpus"
 	"github.com/partnergate/partnergate/filters/policy"
@@ -29,12 +28,11 @@ type grpcCall struct {
 func TestGRPCClientsUnderstandEveryRefusal(t *testing.T) {
 	l := getLab(t)
 	keys, version := corpusKeys(t, l.backend)
-	spent := l.key(t, "lab-quota", "app", "sandbox")
-	l.version = max(l.version, version, spent.PolicyVersion)
-	l.settle(t, "plain")
+	l.awaitPolicy(t, version, l.listeners["plain"])
 	run := oddRun{address: l.listeners["plain"], keys: keys}
 	run.awaitExpired(t)
-	l.spend(t, "lab-quota", "/lab/ping", "limit_exceeded")
+	spent := l.withQuota(t)
+	l.spend(t, spent, "/lab/ping", "limit_exceeded")
 	l.spend(t, "lab-capacity", "/lab/scarce", "capacity_exceeded")
 	seen := map[policy.Code]bool{}
 	for _, c := range []grpcCall{
@@ -59,7 +57,7 @@ func TestGRPCClientsUnderstandEveryRefusal(t *testing.T) {
 		want                policy.Code
 		partner, path, host string
 	}{
-		{policy.LimitExceeded, "lab-quota", "/lab/ping", labHost},
+		{policy.LimitExceeded, spent, "/lab/ping", labHost},
 		{policy.CapacityExceeded, "lab-capacity", "/lab/scarce", labHost},
 		{policy.SubscriptionSuspended, "hooli", "/v1/pay", corpus.SandboxHost},
 	} {
@@ -80,7 +78,7 @@ func TestGRPCClientsUnderstandEveryRefusal(t *testing.T) {
 // spend calls until the code says that no more is left.
 func (l *lab) spend(t *testing.T, partner, path, code string) {
 	t.Helper()
-	poll(t, partner+" cannot spend what it has", 20*time.Second, func() bool { return l.call(t, "plain", partner, path).outcome() == code })
+	poll(t, partner+" cannot spend what it has", func() bool { return l.call(t, "plain", partner, path).outcome() == code })
 }
 
 func (c grpcCall) check(t *testing.T, l *lab) {
@@ -91,7 +89,7 @@ func (c grpcCall) check(t *testing.T, l *lab) {
 		t.Fatal(err)
 	}
 	defer func() { _ = connection.Close() }()
-	ctx, cancel := context.WithTimeout(t.Context(), wireTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for _, key := range c.keys {
 		ctx = metadata.AppendToOutgoingContext(ctx, "x-api-key", key)

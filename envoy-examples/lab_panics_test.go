@@ -65,7 +65,7 @@ func (l *lab) panicsInTrailers(t *testing.T, fault string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = connection.Close() }()
-	if err := connection.SetDeadline(time.Now().Add(wireTimeout)); err != nil {
+	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	_, err = fmt.Fprintf(connection, "POST /lab/echo HTTP/1.1\r\nhost: %s\r\nx-api-key: %s\r\nx-fault: %s\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-trailer: 1\r\n\r\n",

@@ -144,7 +144,7 @@ func (l *lab) socket(t testing.TB, partner string) (net.Conn, int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := connection.SetDeadline(time.Now().Add(wireTimeout)); err != nil {
+	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fmt.Fprintf(connection, "GET /lab/socket HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nx-api-key: %s\r\n\r\n", labHost, l.keys[partner]); err != nil {
@@ -184,7 +184,7 @@ func TestUpgradesHoldTheirSlot(t *testing.T) {
 	if err := open[0].Close(); err != nil {
 		t.Fatal(err)
 	}
-	poll(t, "a closed socket keeps its slot", 10*time.Second, func() bool { return l.call(t, "plain", "lab-plain", "/lab/ping").status == 200 })
+	poll(t, "a closed socket keeps its slot", func() bool { return l.call(t, "plain", "lab-plain", "/lab/ping").status == 200 })
 	for _, connection := range open[1:] {
 		if err := connection.Close(); err != nil {
 			t.Fatal(err)
@@ -211,7 +211,7 @@ func read(t testing.TB, from io.Reader, into []byte) string {
 func (l *lab) awaitSlots(t testing.TB, listener, partner string) {
 	t.Helper()
 	taken := 0
-	poll(t, fmt.Sprintf("%s has not all of its %d slots at %s", partner, labSlots, listener), 20*time.Second, func() bool {
+	poll(t, fmt.Sprintf("%s has not all of its %d slots at %s", partner, labSlots, listener), func() bool {
 		taken = l.takeSlots(t, listener, partner)
 		return taken == labSlots
 	})
@@ -228,7 +228,7 @@ func (l *lab) takeSlots(t testing.TB, listener, partner string) (taken int) {
 		for range wait {
 			<-ended
 		}
-		poll(t, "requests that were given up stay at the upstream", wireTimeout, func() bool { return l.upstream.open.Load() == 0 })
+		poll(t, "requests that were given up stay at the upstream", func() bool { return l.upstream.open.Load() == 0 })
 	}()
 	for range labSlots + 1 {
 		before := l.upstream.reached.Load()

@@ -46,7 +46,7 @@ func TestResetsGiveSlotsBack(t *testing.T) {
 		}
 		group.Wait()
 	}
-	poll(t, "requests stay at the upstream", wireTimeout, func() bool { return l.upstream.open.Load() == 0 })
+	poll(t, "requests stay at the upstream", func() bool { return l.upstream.open.Load() == 0 })
 	l.awaitSlots(t, "plain", "lab-plain")
 	noReloads(t, l.envoy)
 	reliability.Record(t, reliability.Row{
@@ -64,7 +64,7 @@ func (l *lab) leave(t *testing.T, path string, after int) error {
 		return err
 	}
 	defer func() { _ = connection.Close() }()
-	if err := connection.SetDeadline(time.Now().Add(wireTimeout)); err != nil {
+	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nhost: %s\r\nx-api-key: %s\r\nconnection: close\r\n\r\n", path, labHost, l.keys["lab-plain"]); err != nil {

@@ -7,7 +7,6 @@ import "testing"
 func TestRoutesAreChosenByWhatTheFiltersLeave(t *testing.T) {
 	l := getLab(t)
 	for _, listener := range []string{"plain", "singles", "combined"} {
-		l.settle(t, listener)
 		for _, c := range []struct{ name, partner, header, want string }{
 			{"the partner's own route", "lab-route", "x-other: 1", "by-partner"},
 			{"another partner", "lab-plain", "x-other: 1", "by-path"},

@@ -1,17 +1,17 @@
 package envoyexamples
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestShadowInEnvoy decides, logs and counts, but lets everything through: without the key, and without an identity that the client made up.
 func TestShadowInEnvoy(t *testing.T) {
 	l := getLab(t)
-	l.settleShadow(t)
+	poll(t, "no lease comes for lab-shadow", func() bool {
+		return l.accessed(t, l.call(t, "shadow", "lab-shadow", "/lab/ping").header.Get("X-Request-Id")).Outcome == "admitted"
+	})
 	for _, c := range []struct{ name, partner, path, extra, outcome, identity string }{
 		{"admitted", "lab-shadow", "/lab/ping", "x-other: 1", "admitted", "lab-shadow"},
 		{"no key", "", "/lab/ping", "x-other: 1", "credential_missing", ""},
@@ -28,6 +28,7 @@ func TestShadowInEnvoy(t *testing.T) {
 		}
 		l.wantLogged(t, a.header.Get("X-Request-Id"), c.outcome)
 	}
+	newSecond(t)
 	entry := l.awaitLogged(t, l.call(t, "shadow", "", "/lab/ping").header.Get("X-Request-Id"))
 	if entry.Outcome != "credential_missing" || entry.Status != http.StatusOK {
 		t.Errorf("the manager's log has %+v", entry)
@@ -36,45 +37,46 @@ func TestShadowInEnvoy(t *testing.T) {
 	noReloads(t, l.envoy)
 }
 
-// settleShadow waits for the policy: until it is there, everything passes without an identity.
-func (l *lab) settleShadow(t *testing.T) {
-	t.Helper()
-	poll(t, "the listener in shadow has no policy", time.Minute, func() bool {
-		for range 20 {
-			if !strings.Contains(l.call(t, "shadow", "lab-shadow", "/lab/ping").body, "X-Partner-Id") {
-				return false
-			}
-		}
-		return true
-	})
-}
-
 func (l *lab) wantLogged(t *testing.T, id, outcome string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), wireTimeout)
-	defer cancel()
-	entry, err := l.access.Await(ctx, func(a Access) bool { return a.RequestID == id })
-	if err != nil || entry.Outcome != outcome || entry.Status != http.StatusOK {
-		t.Errorf("the access log has %+v, %v; want the outcome %s", entry, err, outcome)
+	if entry := l.accessed(t, id); entry.Outcome != outcome || entry.Status != http.StatusOK {
+		t.Errorf("the access log has %+v; want the outcome %s", entry, outcome)
 	}
 }
 
-// shadowLimits spends a quota of 50 and goes on: what would be refused is counted so.
+// accessed is the line of a request in the access log.
+func (l *lab) accessed(t *testing.T, id string) Access {
+	t.Helper()
+	return awaitAccess(t, &l.access, func(a Access) bool { return a.RequestID == id })
+}
+
+// shadowLimits spends a quota and goes on: what would be refused is logged and counted so.
 func (l *lab) shadowLimits(t *testing.T) {
 	t.Helper()
-	before := l.usage(t)
-	const sent = 70
-	for range sent {
-		if a := l.call(t, "shadow", "lab-shadow-quota", "/lab/ping"); a.status != http.StatusOK || a.header.Get("Retry-After") != "" {
+	partner := l.withQuota(t)
+	call := func() (id string) {
+		a := l.call(t, "shadow", partner, "/lab/ping")
+		if a.status != http.StatusOK || a.header.Get("Retry-After") != "" {
 			t.Fatalf("%d %s", a.status, a.body)
 		}
+		return a.header.Get("X-Request-Id")
 	}
-	count := func(outcome string) int64 {
-		at := counted{"lab-shadow-quota", outcome}
-		return l.usage(t)[at] - before[at]
+	var logged tally
+	outcome := func(id string) string {
+		o := l.accessed(t, id).Outcome
+		logged.add(partner, o)
+		return o
 	}
-	poll(t, "usage does not have all requests", 15*time.Second, func() bool { return count("admitted")+count("limit_exceeded") == sent })
-	if count("admitted") > 50 || count("admitted") == 0 {
-		t.Errorf("%d would be admitted of a quota of 50", count("admitted"))
+	poll(t, "no lease comes for "+partner, func() bool { return outcome(call()) == "admitted" })
+	var ids []string
+	for range labQuota + 20 {
+		ids = append(ids, call())
+	}
+	for _, id := range ids {
+		outcome(id)
+	}
+	l.awaitUsage(t, &logged, partner)
+	if logged.of(partner, "admitted") > labQuota || logged.of(partner, "limit_exceeded") == 0 {
+		t.Errorf("of %d requests with a quota of %d there were %v", len(ids)+1, labQuota, logged.all())
 	}
 }

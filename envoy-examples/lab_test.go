@@ -14,9 +14,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
-
-	"github.com/partnergate/partnergate/manager"
 )
 
 // lab is one Envoy with a listener for each way to run the filters that no example shows: in shadow, as three modules, with faults,
@@ -29,6 +26,7 @@ type lab struct {
 	listeners map[string]string // addresses by name
 	keys      map[string]string // by partner
 	version   int64
+	made      int // partners, for tests that spend a quota
 	dir       string
 }
 
@@ -39,7 +37,7 @@ var sharedLab = &once[*lab]{start: startLab, end: (*lab).stop}
 // labSlots is how many requests each partner of the lab may have in flight.
 const labSlots = 8
 
-var labPartners = []string{"lab-plain", "lab-shadow", "lab-singles", "lab-faults", "lab-quota", "lab-route", "lab-capacity", "lab-shadow-quota"}
+var labPartners = []string{"lab-plain", "lab-shadow", "lab-singles", "lab-faults", "lab-route", "lab-capacity"}
 
 func labEstate() string {
 	const api = "apiVersion: partnergate.dev/v1alpha1\n"
@@ -48,7 +46,7 @@ func labEstate() string {
 	}
 	documents := []string{
 		api + "kind: Plan\nmetadata: {name: lab-slots}\nspec: {limits: [{name: in-flight, concurrency: {requests: " + strconv.Itoa(labSlots) + "}}]}\n",
-		api + "kind: Plan\nmetadata: {name: lab-quota}\nspec: {limits: [{name: daily, quota: {requests: 50, per: day}}]}\n",
+		api + "kind: Plan\nmetadata: {name: lab-quota}\nspec: {limits: [{name: daily, quota: {requests: " + strconv.Itoa(labQuota) + ", per: day}}]}\n",
 		api + "kind: Plan\nmetadata: {name: lab-open}\nspec: {limits: []}\n",
 		labProduct("lab", "", get("ping")+get("download")+get("socket")+get("hang")+get("reset")+get("cut")+
 			`/lab/echo: {post: {operationId: echo, responses: {"200": {description: ok}}}}`),
@@ -56,10 +54,7 @@ func labEstate() string {
 	}
 	for _, partner := range labPartners {
 		plan, product := "lab-slots", "lab"
-		switch partner {
-		case "lab-quota", "lab-shadow-quota":
-			plan = "lab-quota"
-		case "lab-capacity":
+		if partner == "lab-capacity" {
 			plan, product = "lab-open", "lab-scarce"
 		}
 		documents = append(documents, labPartner(partner, product, plan))
@@ -75,13 +70,16 @@ func labPartner(name, product, plan string) string {
 		api + "kind: Subscription\nmetadata: {name: lab, partner: " + name + "}\nspec: {product: " + product + ", environment: sandbox, plan: " + plan + "}\n"
 }
 
+// labQuota is how many requests a day the plan lab-quota has.
+const labQuota = 50
+
 func labProduct(name, more, paths string) string {
 	return "apiVersion: partnergate.dev/v1alpha1\nkind: Product\nmetadata: {name: " + name + "}\nspec: {environments: {sandbox: {hosts: [" + labHost + "]}}" + more +
 		", openapi: {openapi: 3.1.0, info: {title: Lab, version: \"1\"}, paths: {" + strings.ReplaceAll(strings.TrimSpace(paths), "\n     ", ",") + "}}}\n"
 }
 
 func startLab() (l *lab, err error) {
-	l = &lab{listeners: map[string]string{}, keys: map[string]string{}, upstream: &labUpstream{}}
+	l = &lab{keys: map[string]string{}, upstream: &labUpstream{}}
 	if l.backend = sharedBackend.value; l.backend == nil {
 		return nil, errors.New("start the shared backend first")
 	}
@@ -103,20 +101,13 @@ func startLab() (l *lab, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, l.locate()
+	l.listeners = l.envoy.Addresses()
+	return l, nil
 }
 
 // fill applies the lab's estate and makes its keys.
 func (l *lab) fill() error {
-	documents, err := manager.ReadDocuments("lab.yaml", []byte(labEstate()), nil)
-	if err != nil {
-		return err
-	}
-	var resources []manager.Resource
-	for _, d := range documents {
-		resources = append(resources, d.Resource)
-	}
-	if _, err := l.Apply(context.Background(), resources, manager.ApplyOptions{}); err != nil {
+	if _, err := l.applyYAML(context.Background(), labEstate()); err != nil {
 		return err
 	}
 	for _, partner := range labPartners {
@@ -125,31 +116,6 @@ func (l *lab) fill() error {
 			return err
 		}
 		l.keys[partner], l.version = key.Key, key.PolicyVersion
-	}
-	return nil
-}
-
-// locate asks Envoy where its listeners are.
-func (l *lab) locate() error {
-	answer, err := l.envoy.Admin(context.Background(), "/listeners?format=json")
-	if err != nil {
-		return err
-	}
-	var listeners struct {
-		Statuses []struct {
-			Name    string `json:"name"`
-			Address struct {
-				Socket struct {
-					Port int `json:"port_value"`
-				} `json:"socket_address"`
-			} `json:"local_address"`
-		} `json:"listener_statuses"`
-	}
-	if err := json.Unmarshal(answer, &listeners); err != nil {
-		return err
-	}
-	for _, s := range listeners.Statuses {
-		l.listeners[s.Name] = loopback(s.Address.Socket.Port)
 	}
 	return nil
 }
@@ -166,27 +132,8 @@ func getLab(t *testing.T) *lab {
 	module(t)
 	sharedBackend.get(t)
 	l := sharedLab.get(t)
-	for _, name := range []string{"plain", "singles", "faults"} {
-		l.settle(t, name)
-	}
+	l.awaitPolicy(t, l.version, l.listeners["plain"], l.listeners["singles"], l.listeners["faults"])
 	return l
-}
-
-// settle returns when both workers of a listener decide by the lab's policy.
-func (l *lab) settle(t *testing.T, listener string) {
-	t.Helper()
-	poll(t, listener+" has no policy", time.Minute, func() bool {
-		for range 20 { // connections go to workers by chance
-			a, err := ask(l.listeners[listener], request{method: http.MethodGet, target: "/", host: "nobody.example.test"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if p, _ := a.problem(); p.PolicyVersion < l.version {
-				return false
-			}
-		}
-		return true
-	})
 }
 
 // call asks a listener for a path with a partner's key, without one for "".
@@ -195,7 +142,7 @@ func (l *lab) call(t testing.TB, listener, partner, path string, headers ...stri
 	if partner != "" {
 		headers = append(headers, "x-api-key: "+l.keys[partner])
 	}
-	a, err := ask(l.listeners[listener], request{method: http.MethodGet, target: path, host: labHost, headers: headers})
+	a, err := askPatiently(l.listeners[listener], request{method: http.MethodGet, target: path, host: labHost, headers: headers}, func(answer) {})
 	if err != nil {
 		t.Fatalf("%s %s: %v", listener, path, err)
 	}
@@ -231,15 +178,16 @@ func (u *labUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// quotaPartner is a partner with the plan lab-quota.
-func (l *lab) quotaPartner(t testing.TB, name string) (resources []manager.Resource) {
+// withQuota makes a partner with the plan lab-quota, all of it left, and returns its name when every listener knows it.
+func (l *lab) withQuota(t testing.TB) (partner string) {
 	t.Helper()
-	documents, err := manager.ReadDocuments("lab.yaml", []byte(labPartner(name, "lab", "lab-quota")), nil)
-	if err != nil {
+	l.made++
+	partner = fmt.Sprintf("lab-quota-%d", l.made)
+	if _, err := l.applyYAML(t.Context(), labPartner(partner, "lab", "lab-quota")); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range documents {
-		resources = append(resources, d.Resource)
-	}
-	return resources
+	key := l.key(t, partner, "app", "sandbox")
+	l.keys[partner], l.version = key.Key, key.PolicyVersion
+	l.awaitAcknowledged(t, l.version)
+	return partner
 }

@@ -4,14 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,32 +17,6 @@ import (
 
 // Set in the process that TestEnvoyEndsWithItsParent starts and kills, to the folder that it may use.
 const parentVariable = "PARTNERGATE_TEST_ENVOY_PARENT"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(parentVariable); dir != "" {
-		os.Exit(beParent(dir))
-	}
-	if listen := os.Getenv(managerVariable); listen != "" {
-		os.Exit(beManager(listen))
-	}
-	code := m.Run()
-	if err := errors.Join(sharedLab.stop(), sharedEdges.stop(), sharedBackend.stop()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
-}
-
-// modulePath is where `make wasm` puts the module; every test here runs the real one.
-var modulePath, _ = filepath.Abs("../build/partnergate.wasm") // fails only where the working folder is gone
-
-func module(t testing.TB) string {
-	t.Helper()
-	if _, err := os.Stat(modulePath); err != nil {
-		t.Fatalf("%v; `make wasm` builds it", err)
-	}
-	return modulePath
-}
 
 // closedPort is a port at which nothing listens.
 func closedPort(t *testing.T) int {
@@ -84,10 +56,7 @@ func TestWithoutManagerNothingReachesAnUpstream(t *testing.T) {
 				t.Errorf("got %s %s, want 503 policy_unavailable", response.Status, body)
 			}
 			id := response.Header.Get("X-Request-Id")
-			entry, err := access.Await(ctx, func(a Access) bool { return a.RequestID == id })
-			if err != nil {
-				t.Fatal(err)
-			}
+			entry := awaitAccess(t, &access, func(a Access) bool { return a.RequestID == id })
 			if entry.Status != 503 || entry.Outcome != "policy_unavailable" || entry.Path != "/payments/charges" {
 				t.Errorf("access log: %+v", entry)
 			}

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/partnergate/partnergate/docs/reliability"
 	"github.com/partnergate/partnergate/filters/corpus"
@@ -47,7 +46,7 @@ func TestBadAnswersOfTheManagerChangeNothing(t *testing.T) {
 			between.say(n.answer)
 			made := b.key(t, "acme", "app", "sandbox") // so that there is news that the proxy must not hear
 			between.awaitSaid(t, 2)
-			poll(t, "no metric tells of it", 10*time.Second, func() bool { return failures(t, envoy) > before })
+			poll(t, "no metric tells of it", func() bool { return failures(t, envoy) > before })
 			for key, want := range map[string]string{"acme": "admitted", "globex": "operation_not_found", "initech": "partner_suspended",
 				"hooli": "subscription_suspended", "acme-revoked": "credential_revoked", "unissued": "credential_unknown"} {
 				for range 6 { // at every worker
@@ -57,7 +56,7 @@ func TestBadAnswersOfTheManagerChangeNothing(t *testing.T) {
 				}
 			}
 			between.say(nil)
-			poll(t, "the newest policy does not count again", 20*time.Second, func() bool { return outcome(made.Key) == "admitted" })
+			poll(t, "the newest policy does not count again", func() bool { return outcome(made.Key) == "admitted" })
 		})
 	}
 	metrics, err := envoy.Admin(t.Context(), "/stats/prometheus?filter=partnergate_policy_rejected")
@@ -175,7 +174,7 @@ func (i *interposer) say(answer bad) {
 
 func (i *interposer) awaitSaid(t *testing.T, n int) {
 	t.Helper()
-	poll(t, "the proxy does not ask again", 20*time.Second, func() bool {
+	poll(t, "the proxy does not ask again", func() bool {
 		i.lock.Lock()
 		defer i.lock.Unlock()
 		return i.said >= n

@@ -1,13 +1,11 @@
 package envoyexamples
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/partnergate/partnergate/manager/documents"
 )
@@ -58,12 +56,7 @@ func TestOperatorsSeeWhoCalled(t *testing.T) {
 
 func checkAccess(t *testing.T, access *AccessLog, want Access) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	got, err := access.Await(ctx, func(a Access) bool { return a.Path == want.Path })
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := awaitAccess(t, access, func(a Access) bool { return a.Path == want.Path })
 	if got.Time == "" || got.RequestID == "" || got.PolicyVersion == "" {
 		t.Errorf("the access log lacks time, request id or policy version: %+v", got)
 	}
@@ -121,7 +114,7 @@ func hasSeries(metrics, name string, labels []string) bool {
 func checkManagerMetrics(t *testing.T, b *backend) {
 	t.Helper()
 	var metrics string
-	poll(t, "the manager's metrics do not count the calls", 10*time.Second, func() bool {
+	poll(t, "the manager's metrics do not count the calls", func() bool {
 		response, err := http.Get(b.url() + "/metrics")
 		if err != nil {
 			t.Fatal(err)

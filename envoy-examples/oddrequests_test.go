@@ -7,11 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/partnergate/partnergate/filters/corpus"
 	"github.com/partnergate/partnergate/filters/policy"
-	"github.com/partnergate/partnergate/manager"
 )
 
 // corpusEstate is the estate that package corpus supposes.
@@ -54,30 +52,15 @@ spec:
 ---
 {apiVersion: partnergate.dev/v1alpha1, kind: Application, metadata: {name: app, partner: hooli}, spec: {}}
 ---
-apiVersion: partnergate.dev/v1alpha1
-kind: Subscription
-metadata: {name: payments-sandbox, partner: acme}
-spec: {product: payments, environment: sandbox, plan: open}
+{apiVersion: partnergate.dev/v1alpha1, kind: Subscription, metadata: {name: payments-sandbox, partner: acme}, spec: {product: payments, environment: sandbox, plan: open}}
 ---
-apiVersion: partnergate.dev/v1alpha1
-kind: Subscription
-metadata: {name: payments-production, partner: acme}
-spec: {product: payments, environment: production, plan: open}
+{apiVersion: partnergate.dev/v1alpha1, kind: Subscription, metadata: {name: payments-production, partner: acme}, spec: {product: payments, environment: production, plan: open}}
 ---
-apiVersion: partnergate.dev/v1alpha1
-kind: Subscription
-metadata: {name: admin-sandbox, partner: globex}
-spec: {product: admin, environment: sandbox, plan: open}
+{apiVersion: partnergate.dev/v1alpha1, kind: Subscription, metadata: {name: admin-sandbox, partner: globex}, spec: {product: admin, environment: sandbox, plan: open}}
 ---
-apiVersion: partnergate.dev/v1alpha1
-kind: Subscription
-metadata: {name: payments-sandbox, partner: initech}
-spec: {product: payments, environment: sandbox, plan: open}
+{apiVersion: partnergate.dev/v1alpha1, kind: Subscription, metadata: {name: payments-sandbox, partner: initech}, spec: {product: payments, environment: sandbox, plan: open}}
 ---
-apiVersion: partnergate.dev/v1alpha1
-kind: Subscription
-metadata: {name: payments-sandbox, partner: hooli}
-spec: {product: payments, environment: sandbox, plan: open, state: suspended}
+{apiVersion: partnergate.dev/v1alpha1, kind: Subscription, metadata: {name: payments-sandbox, partner: hooli}, spec: {product: payments, environment: sandbox, plan: open, state: suspended}}
 `
 
 // TestOddRequests sends every odd request, byte for byte, through both examples: each gets what it must, nothing that is refused
@@ -114,15 +97,9 @@ func TestOddRequests(t *testing.T) {
 // corpusKeys applies the corpus's estate, makes the keys that it names, and returns the version of the policy that has them.
 func corpusKeys(t *testing.T, b *backend) (keys map[string]string, version int64) {
 	t.Helper()
-	documents, err := manager.ReadDocuments("corpus.yaml", []byte(corpusEstate), nil)
-	if err != nil {
+	if _, err := b.applyYAML(t.Context(), corpusEstate); err != nil {
 		t.Fatal(err)
 	}
-	var resources []manager.Resource
-	for _, d := range documents {
-		resources = append(resources, d.Resource)
-	}
-	b.apply(t, resources...)
 	keys = map[string]string{}
 	for _, partner := range []string{"acme", "globex", "initech", "hooli"} {
 		keys[partner] = b.key(t, partner, "app", "sandbox").Key
@@ -130,7 +107,7 @@ func corpusKeys(t *testing.T, b *backend) (keys map[string]string, version int64
 	keys["acme-production"] = b.key(t, "acme", "app", "production").Key
 	revoked := b.key(t, "acme", "app", "sandbox")
 	keys["acme-revoked"] = revoked.Key
-	version, err = b.RevokeKey(t.Context(), revoked.ID)
+	version, err := b.RevokeKey(t.Context(), revoked.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +132,7 @@ type oddRun struct {
 // awaitExpired returns when the clock has reached the end of the key that expires.
 func (r *oddRun) awaitExpired(t *testing.T) {
 	t.Helper()
-	poll(t, "a key does not expire", time.Minute, func() bool {
+	poll(t, "a key does not expire", func() bool {
 		a, err := ask(r.address, request{method: http.MethodGet, target: "/v1/pay", host: corpus.SandboxHost,
 			headers: []string{"x-api-key: " + r.keys["acme-expired"]}})
 		return err == nil && a.outcome() == "credential_expired"
