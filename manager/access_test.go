@@ -127,8 +127,9 @@ func TestAdminTokens(t *testing.T) {
 	if !strings.HasPrefix(made.Token, "pgt_") || len(made.Token) != 44 || fmt.Sprint(made.Teams) != "[a b]" {
 		t.Errorf("the token is %+v", made)
 	}
-	found, err := s.AdminTokenOf(ctx, made.Token)
-	if err != nil || found.Name != "ci" || found.Role != manager.TokenOperator {
+	admission := s.Admission("the one that the manager is started with")
+	found, err := admission.Principal(ctx, made.Token)
+	if err != nil || found.Name != "ci" || found.Grant.Role != manager.TokenOperator {
 		t.Fatalf("%+v, %v", found, err)
 	}
 	listed, err := s.AdminTokens(ctx)
@@ -136,12 +137,12 @@ func TestAdminTokens(t *testing.T) {
 		t.Errorf("listed: %+v, %v", listed, err)
 	}
 	for _, wrong := range []string{"", "pgt_", made.Token[:43], made.Token + "a", strings.ToUpper(made.Token), "pgt_" + strings.Repeat("a", 40)} {
-		if _, err := s.AdminTokenOf(ctx, wrong); manager.CodeOf(err) != manager.CodeUnauthorized {
+		if _, err := admission.Principal(ctx, wrong); manager.CodeOf(err) != manager.CodeUnauthorized {
 			t.Errorf("%q: %v", wrong, err)
 		}
 	}
 	c.advance(time.Hour)
-	if _, err := s.AdminTokenOf(ctx, made.Token); manager.CodeOf(err) != manager.CodeUnauthorized || !strings.Contains(err.Error(), "expired") {
+	if _, err := admission.Principal(ctx, made.Token); manager.CodeOf(err) != manager.CodeUnauthorized || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("after its end: %v", err)
 	}
 	for _, bad := range []struct {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Grant is how far the changes of a token go. Which routes its role may use at
-// all is httpapi's to say; what of the policy they may touch is said here.
+// Grant is how far a token goes. What its role may do at all stands in
+// permission.go; what of the policy it may touch and see is said here.
 type Grant struct {
 	Role  TokenRole
 	Teams []string // nil: all; else only products of these teams, and subscriptions to them

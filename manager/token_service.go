@@ -55,11 +55,6 @@ func (t *AdminToken) TokenState(now time.Time) string {
 	return CredentialActive
 }
 
-// Actor is the token as one who changes things on behalf of owner.
-func (t *AdminToken) Actor(owner Owner) Actor {
-	return Actor{Name: t.Name, Owner: owner, Grant: &Grant{t.Role, t.Teams}}
-}
-
 // CreateAdminToken makes a token; expiresIn 0 means that it never expires. A
 // name is used once: it stands for this token in the audit log for ever.
 func (s *Service) CreateAdminToken(ctx context.Context, actor Actor, name string, role TokenRole, teams []string, expiresIn time.Duration) (*NewToken, error) {
@@ -162,14 +157,15 @@ func (s *Service) RevokeAdminToken(ctx context.Context, actor Actor, name string
 	return &Error{Code: CodeUnavailable, Message: "others keep changing this token; try again"}
 }
 
-// AdminTokenOf finds the token with a text, and notes that it was used. What is
-// compared is the text's digest, so that time tells nothing about the text.
-// Unknown, revoked and expired ones are CodeUnauthorized.
-func (s *Service) AdminTokenOf(ctx context.Context, text string) (*AdminToken, error) {
-	if !strings.HasPrefix(text, tokenPrefix) || len(text) != len(tokenPrefix)+tokenLength {
-		return nil, errToken("is unknown")
-	}
-	token, err := s.store.AdminToken(ctx, sha256.Sum256([]byte(text)))
+// isTokenText tells whether a text has the form of a named token.
+func isTokenText(text string) bool {
+	return strings.HasPrefix(text, tokenPrefix) && len(text) == len(tokenPrefix)+tokenLength
+}
+
+// adminToken finds the token whose text has a digest, and notes that it was
+// used. Unknown, revoked and expired ones are CodeUnauthorized.
+func (s *Service) adminToken(ctx context.Context, digest [sha256.Size]byte) (*AdminToken, error) {
+	token, err := s.store.AdminToken(ctx, digest)
 	if errors.Is(err, ErrMissing) {
 		return nil, errToken("is unknown")
 	}

@@ -30,7 +30,7 @@ func (a *api) apply(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	actor := principal(c).actor(manager.OwnerFile)
+	actor := principal(c).Actor(manager.OwnerFile)
 	result, err := a.service.Apply(c.Request.Context(), actor, resources, options)
 	if err != nil {
 		return err

@@ -12,20 +12,6 @@ import (
 	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
-// Principal is who calls the API.
-type Principal struct {
-	Name  string
-	Grant *manager.Grant
-}
-
-// bootstrap is who has the token that the manager was started with.
-var bootstrap = Principal{Name: manager.BootstrapToken, Grant: &manager.Grant{Role: manager.TokenAdmin}}
-
-// actor is the principal as one who changes resources on behalf of owner.
-func (p Principal) actor(owner manager.Owner) manager.Actor {
-	return manager.Actor{Name: p.Name, Owner: owner, Grant: p.Grant}
-}
-
 // tokens are bearer tokens of the settings. Only digests are kept.
 type tokens struct{ digests [][sha256.Size]byte }
 
@@ -65,14 +51,14 @@ func bearer(r *http.Request) string {
 const principalKey = "partnergate.principal"
 
 // requireAdmin lets pass whose token has a role with the permission.
-func (a *api) requireAdmin(c *gin.Context, needs permission) error {
+func (a *api) requireAdmin(c *gin.Context, needs manager.Permission) error {
 	p, err := a.tokenHolder(c)
 	if err != nil {
 		c.Header("WWW-Authenticate", realm)
 		return err
 	}
 	telemetry.Note(c.Request.Context(), "actor", p.Name)
-	if err := p.may(needs); err != nil {
+	if err := p.Needs(needs); err != nil {
 		return err
 	}
 	c.Set(principalKey, p)
@@ -83,20 +69,13 @@ const realm = `Bearer realm="partnergate"`
 
 // tokenHolder is who has the request's token: the one that the manager was
 // started with, or a named one.
-func (a *api) tokenHolder(c *gin.Context) (Principal, error) {
-	if a.admin.find(c.Request) {
-		return bootstrap, nil
-	}
+func (a *api) tokenHolder(c *gin.Context) (manager.Principal, error) {
 	given := bearer(c.Request)
 	if given == "" {
-		return Principal{}, &manager.Error{Code: manager.CodeUnauthorized,
+		return manager.Principal{}, &manager.Error{Code: manager.CodeUnauthorized,
 			Message: "the admin API needs the header Authorization: Bearer with a token: the manager's own (PARTNERGATE_ADMIN_TOKEN) or a named one"}
 	}
-	token, err := a.service.AdminTokenOf(c.Request.Context(), given)
-	if err != nil {
-		return Principal{}, err
-	}
-	return Principal{token.Name, &manager.Grant{Role: token.Role, Teams: token.Teams}}, nil
+	return a.admission.Principal(c.Request.Context(), given)
 }
 
 func (a *api) requireEdge(c *gin.Context) error {
@@ -109,7 +88,7 @@ func (a *api) requireEdge(c *gin.Context) error {
 }
 
 // principal is who calls; only behind requireAdmin.
-func principal(c *gin.Context) Principal {
-	p, _ := c.MustGet(principalKey).(Principal)
+func principal(c *gin.Context) manager.Principal {
+	p, _ := c.MustGet(principalKey).(manager.Principal)
 	return p
 }

@@ -55,7 +55,7 @@ func (a *api) createCredential(c *gin.Context) error {
 	if body.ExpiresIn != "" && expiresIn == 0 {
 		return errInvalid("expires_in", "is %q; leave it out for a key that never expires", body.ExpiresIn)
 	}
-	key, err := a.service.CreateCredential(c.Request.Context(), principal(c).actor(manager.OwnerAPI),
+	key, err := a.service.CreateCredential(c.Request.Context(), principal(c).Actor(manager.OwnerAPI),
 		c.Param("partner"), c.Param("name"), body.Environment, expiresIn)
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (a *api) rotateCredential(c *gin.Context) error {
 	if err := meets(c, cred); err != nil {
 		return err
 	}
-	key, err := a.service.RotateCredential(c.Request.Context(), principal(c).actor(manager.OwnerAPI), cred.Metadata.Name, overlap)
+	key, err := a.service.RotateCredential(c.Request.Context(), principal(c).Actor(manager.OwnerAPI), cred.Metadata.Name, overlap)
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (a *api) revokeCredential(c *gin.Context) error {
 	if err := meets(c, cred); err != nil {
 		return err
 	}
-	version, err := a.service.RevokeCredential(c.Request.Context(), principal(c).actor(manager.OwnerAPI), cred.Metadata.Name)
+	version, err := a.service.RevokeCredential(c.Request.Context(), principal(c).Actor(manager.OwnerAPI), cred.Metadata.Name)
 	if err != nil {
 		return err
 	}

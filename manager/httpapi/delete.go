@@ -33,7 +33,7 @@ func (a *api) deleteAll(c *gin.Context) error {
 	for i, r := range list.Resources {
 		refs[i] = manager.Ref{Kind: r.Kind, Partner: r.Partner, Name: r.Name}
 	}
-	result, err := a.service.DeleteAll(c.Request.Context(), principal(c).actor(manager.OwnerAPI), refs, dryRun)
+	result, err := a.service.DeleteAll(c.Request.Context(), principal(c).Actor(manager.OwnerAPI), refs, dryRun)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"slices"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/partnergate/partnergate/manager"
@@ -26,5 +24,9 @@ func Routes() []Route {
 
 // Granted tells whether a token of the role, confined to teams or not, has a route's permission.
 func Granted(role manager.TokenRole, confined bool, needs string) bool {
-	return slices.Contains(granted[role], permission(needs)) && (!confined || !slices.Contains(unconfined, permission(needs)))
+	grant := manager.Grant{Role: role}
+	if confined {
+		grant.Teams = []string{"a-team"}
+	}
+	return grant.Has(manager.Permission(needs))
 }

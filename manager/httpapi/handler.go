@@ -36,14 +36,14 @@ type Config struct {
 
 // api holds what the endpoints share.
 type api struct {
-	service *manager.Service
-	logger  *slog.Logger
-	now     func() time.Time
-	admin   tokens
-	edge    tokens
-	modules *modules
-	metrics *manager.Metrics
-	estate  chan struct{} // holds one token while a body of a whole estate is worked on
+	service   *manager.Service
+	logger    *slog.Logger
+	now       func() time.Time
+	admission *manager.Admission
+	edge      tokens
+	modules   *modules
+	metrics   *manager.Metrics
+	estate    chan struct{} // holds one token while a body of a whole estate is worked on
 }
 
 // New returns the handler of the whole server.
@@ -53,14 +53,14 @@ func New(c Config) http.Handler {
 		c.Now = time.Now
 	}
 	a := &api{
-		service: c.Service,
-		logger:  c.Logger,
-		now:     c.Now,
-		admin:   newTokens(c.AdminToken),
-		edge:    newTokens(c.EdgeTokens...),
-		modules: &modules{dir: c.ModulesDir},
-		metrics: c.Metrics,
-		estate:  make(chan struct{}, 1),
+		service:   c.Service,
+		logger:    c.Logger,
+		now:       c.Now,
+		admission: c.Service.Admission(c.AdminToken),
+		edge:      newTokens(c.EdgeTokens...),
+		modules:   &modules{dir: c.ModulesDir},
+		metrics:   c.Metrics,
+		estate:    make(chan struct{}, 1),
 	}
 	return traced(c.Tracing, observe(c.Logger, c.Metrics, c.TrustedProxies, split(a.router(c.Registry), c.Portal)))
 }

@@ -46,7 +46,7 @@ func (a *api) importCredentials(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	result, err := a.service.ImportCredentials(c.Request.Context(), principal(c).actor(manager.OwnerAPI), keys, dryRun)
+	result, err := a.service.ImportCredentials(c.Request.Context(), principal(c).Actor(manager.OwnerAPI), keys, dryRun)
 	if err != nil {
 		return err
 	}

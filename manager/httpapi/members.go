@@ -47,7 +47,7 @@ func (a *api) inviteMember(c *gin.Context) error {
 	if body.Role == "" {
 		body.Role = manager.RoleDeveloper
 	}
-	err := a.service.InviteMember(c.Request.Context(), principal(c).actor(manager.OwnerAPI), c.Param("partner"), body.Email, body.Role)
+	err := a.service.InviteMember(c.Request.Context(), principal(c).Actor(manager.OwnerAPI), c.Param("partner"), body.Email, body.Role)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (a *api) removeMember(c *gin.Context) error {
 	if q := readQuery(c); q.err != nil {
 		return q.err
 	}
-	if err := a.service.RemoveMember(c.Request.Context(), principal(c).actor(manager.OwnerAPI), c.Param("partner"), c.Param("email")); err != nil {
+	if err := a.service.RemoveMember(c.Request.Context(), principal(c).Actor(manager.OwnerAPI), c.Param("partner"), c.Param("email")); err != nil {
 		return err
 	}
 	c.Status(http.StatusNoContent)
@@ -73,7 +73,7 @@ func (a *api) setPassword(c *gin.Context) error {
 	if err := firstError(readQuery(c).err, decodeWithin(c, maxPasswordBody, &body)); err != nil {
 		return err
 	}
-	err := a.service.SetPassword(c.Request.Context(), principal(c).actor(manager.OwnerAPI), c.Param("partner"), c.Param("email"), body.Password)
+	err := a.service.SetPassword(c.Request.Context(), principal(c).Actor(manager.OwnerAPI), c.Param("partner"), c.Param("email"), body.Password)
 	if err != nil {
 		return err
 	}

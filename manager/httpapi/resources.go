@@ -14,19 +14,19 @@ import (
 type pluralKind struct {
 	plural      string
 	kind        manager.Kind
-	read, write permission
+	read, write manager.Permission
 }
 
 var (
 	topKinds = []pluralKind{
-		{"environments", manager.KindEnvironment, readPolicy, writePolicy},
-		{"products", manager.KindProduct, readPolicy, writePolicy},
-		{"plans", manager.KindPlan, readPolicy, writePolicy},
-		{"partners", manager.KindPartner, readPartners, suspend},
+		{"environments", manager.KindEnvironment, manager.MayReadPolicy, manager.MayWritePolicy},
+		{"products", manager.KindProduct, manager.MayReadPolicy, manager.MayWritePolicy},
+		{"plans", manager.KindPlan, manager.MayReadPolicy, manager.MayWritePolicy},
+		{"partners", manager.KindPartner, manager.MayReadPartners, manager.MaySuspend},
 	}
 	partnerKinds = []pluralKind{
-		{"applications", manager.KindApplication, readPartners, writePolicy},
-		{"subscriptions", manager.KindSubscription, readPartners, suspend},
+		{"applications", manager.KindApplication, manager.MayReadPartners, manager.MayWritePolicy},
+		{"subscriptions", manager.KindSubscription, manager.MayReadPartners, manager.MaySuspend},
 	}
 )
 
@@ -131,7 +131,7 @@ func (a *api) put(kind manager.Kind) func(*gin.Context) error {
 		if err != nil {
 			return err
 		}
-		stored, action, err := a.service.Put(c.Request.Context(), principal(c).actor(manager.OwnerAPI), r, expected)
+		stored, action, err := a.service.Put(c.Request.Context(), principal(c).Actor(manager.OwnerAPI), r, expected)
 		if err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func (a *api) remove(kind manager.Kind) func(*gin.Context) error {
 		if err != nil {
 			return err
 		}
-		version, err := a.service.Delete(c.Request.Context(), principal(c).actor(manager.OwnerAPI), refOf(c, kind), expected)
+		version, err := a.service.Delete(c.Request.Context(), principal(c).Actor(manager.OwnerAPI), refOf(c, kind), expected)
 		if err != nil {
 			return err
 		}

@@ -16,7 +16,7 @@ import (
 // route is one method of one path, what it needs, and what answers it.
 type route struct {
 	method, path string
-	needs        permission
+	needs        manager.Permission
 	answer       func(*gin.Context) error
 }
 
@@ -76,12 +76,12 @@ func (a *api) edgeRoutes() []route {
 
 func (a *api) policyRoutes() []route {
 	all := []route{
-		{post, "/apply", writePolicy, a.apply},
-		{post, "/delete", writePolicy, a.deleteAll},
-		{get, "/explain", explain, a.explain},
-		{get, "/policy", readPolicy, a.policy},
-		{get, "/proxies", readPolicy, a.proxies},
-		{get, "/partners/:partner/catalog", readPartners, a.catalog},
+		{post, "/apply", manager.MayWritePolicy, a.apply},
+		{post, "/delete", manager.MayWritePolicy, a.deleteAll},
+		{get, "/explain", manager.MayExplain, a.explain},
+		{get, "/policy", manager.MayReadPolicy, a.policy},
+		{get, "/proxies", manager.MayReadPolicy, a.proxies},
+		{get, "/partners/:partner/catalog", manager.MayReadPartners, a.catalog},
 	}
 	for _, k := range topKinds {
 		all = append(all, a.resourceRoutes("/"+k.plural, k)...)
@@ -101,43 +101,43 @@ func (a *api) resourceRoutes(path string, k pluralKind) []route {
 		{get, path, k.read, a.list(k.kind)},
 		{get, one, k.read, a.get(k.kind)},
 		{put, one, k.write, a.put(k.kind)},
-		{remove, one, writePolicy, a.remove(k.kind)},
+		{remove, one, manager.MayWritePolicy, a.remove(k.kind)},
 	}
 }
 
 func (a *api) credentialRoutes() []route {
 	const ofApplication = "/partners/:partner/applications/:name/credentials"
 	all := []route{
-		{get, "/partners/:partner/credentials", readPartners, a.listCredentials},
-		{get, ofApplication, readPartners, a.listCredentials},
-		{post, ofApplication, writeKeys, a.createCredential},
-		{post, "/credentials/import", writeKeys, a.importCredentials},
+		{get, "/partners/:partner/credentials", manager.MayReadPartners, a.listCredentials},
+		{get, ofApplication, manager.MayReadPartners, a.listCredentials},
+		{post, ofApplication, manager.MayWriteKeys, a.createCredential},
+		{post, "/credentials/import", manager.MayWriteKeys, a.importCredentials},
 	}
 	for _, prefix := range []string{"/credentials", "/partners/:partner/credentials", ofApplication} {
 		all = append(all,
-			route{get, prefix + "/:id", readPartners, a.getCredential},
-			route{remove, prefix + "/:id", revokeKeys, a.revokeCredential},
-			route{post, prefix + "/:id/rotate", writeKeys, a.rotateCredential})
+			route{get, prefix + "/:id", manager.MayReadPartners, a.getCredential},
+			route{remove, prefix + "/:id", manager.MayRevokeKeys, a.revokeCredential},
+			route{post, prefix + "/:id/rotate", manager.MayWriteKeys, a.rotateCredential})
 	}
 	return all
 }
 
 func (a *api) memberRoutes() []route {
 	return []route{
-		{get, "/partners/:partner/members", readPartners, a.listMembers},
-		{post, "/partners/:partner/members", writeMembers, a.inviteMember},
-		{remove, "/partners/:partner/members/:email", writeMembers, a.removeMember},
-		{put, "/partners/:partner/members/:email/password", writeMembers, a.setPassword},
+		{get, "/partners/:partner/members", manager.MayReadPartners, a.listMembers},
+		{post, "/partners/:partner/members", manager.MayWriteMembers, a.inviteMember},
+		{remove, "/partners/:partner/members/:email", manager.MayWriteMembers, a.removeMember},
+		{put, "/partners/:partner/members/:email/password", manager.MayWriteMembers, a.setPassword},
 	}
 }
 
 func (a *api) reportRoutes() []route {
 	return []route{
-		{get, "/usage", readUsage, a.usage},
-		{get, "/requests", readUsage, a.requests},
-		{get, "/audit", readAudit, a.audit},
-		{get, "/tokens", readTokens, a.listTokens},
-		{post, "/tokens", writeTokens, a.createToken},
-		{remove, "/tokens/:name", writeTokens, a.revokeToken},
+		{get, "/usage", manager.MayReadUsage, a.usage},
+		{get, "/requests", manager.MayReadUsage, a.requests},
+		{get, "/audit", manager.MayReadAudit, a.audit},
+		{get, "/tokens", manager.MayReadTokens, a.listTokens},
+		{post, "/tokens", manager.MayWriteTokens, a.createToken},
+		{remove, "/tokens/:name", manager.MayWriteTokens, a.revokeToken},
 	}
 }

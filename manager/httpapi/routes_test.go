@@ -6,11 +6,13 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/partnergate/partnergate/manager"
 )
 
 // A route that does not say what it needs, or says something that no role has, never starts.
 func TestRouteWithoutPermission(t *testing.T) {
-	for _, needs := range []permission{"", "rule the world"} {
+	for _, needs := range []manager.Permission{"", "rule the world"} {
 		t.Run(string(needs), func(t *testing.T) {
 			defer func() {
 				if said, ok := recover().(string); !ok || !strings.Contains(said, "GET /forgotten") {
@@ -26,7 +28,7 @@ func TestRouteWithoutPermission(t *testing.T) {
 // The router has what the table has, and nothing beside it.
 func TestRouterIsTheTable(t *testing.T) {
 	a, registry := &api{}, prometheus.NewRegistry()
-	table := map[string]permission{}
+	table := map[string]manager.Permission{}
 	for _, r := range a.routes(registry) {
 		key := r.method + " " + r.path
 		if table[key] != "" {

@@ -60,7 +60,7 @@ func (a *api) createToken(c *gin.Context) error {
 	if body.ExpiresIn != "" && expiresIn == 0 {
 		return errInvalid("expires_in", "is %q; leave it out for a token that never expires", body.ExpiresIn)
 	}
-	token, err := a.service.CreateAdminToken(c.Request.Context(), principal(c).actor(manager.OwnerAPI), body.Name, body.Role, body.Teams, expiresIn)
+	token, err := a.service.CreateAdminToken(c.Request.Context(), principal(c).Actor(manager.OwnerAPI), body.Name, body.Role, body.Teams, expiresIn)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (a *api) revokeToken(c *gin.Context) error {
 	if q := readQuery(c); q.err != nil {
 		return q.err
 	}
-	if err := a.service.RevokeAdminToken(c.Request.Context(), principal(c).actor(manager.OwnerAPI), c.Param("name")); err != nil {
+	if err := a.service.RevokeAdminToken(c.Request.Context(), principal(c).Actor(manager.OwnerAPI), c.Param("name")); err != nil {
 		return err
 	}
 	c.Status(http.StatusNoContent)

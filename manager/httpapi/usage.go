@@ -27,20 +27,13 @@ func (q *query) usageKey() manager.UsageKey {
 	}
 }
 
-// confineProduct makes a token that is confined to teams ask about one of their
-// products: it names one, unless there is one only.
+// confineProduct makes a token that is confined to teams ask about one of their products.
 func (a *api) confineProduct(c *gin.Context, q *query) error {
-	products := a.service.ProductsOf(principal(c).Grant)
-	switch given := q.text("product"); {
-	case products == nil || slices.Contains(products, given):
-		return nil
-	case given == "" && len(products) == 1:
-		q.values.Set("product", products[0])
-		return nil
-	case given == "":
-		return errInvalid("product", "is missing; the token is confined to teams, so name one of their products: %s", strings.Join(products, ", "))
+	product, err := a.service.ConfinedProduct(principal(c).Grant, q.text("product"))
+	if err == nil && product != "" {
+		q.values.Set("product", product)
 	}
-	return &manager.Error{Code: manager.CodeNotFound, Message: "there is no such product of the teams that the token is confined to"}
+	return err
 }
 
 // groupBy reads group_by: dimensions separated by commas, or the parameter several times.
