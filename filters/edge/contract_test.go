@@ -336,7 +336,7 @@ func TestRevocationReachesTheProxy(t *testing.T) {
 			t.Errorf("worker %d: %d %s", worker, got.StatusCode, got.body)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if behind, err := m.AwaitAcknowledged(ctx, version); err != nil {
 		t.Error(err, behind)

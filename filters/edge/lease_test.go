@@ -125,7 +125,7 @@ func TestPolicyChangesMeanwhile(t *testing.T) {
 	ended := limited(2, quotaOf100)
 	ended.Grants = ended.Grants[2:] // without those of acme
 	stub.publish(ended)
-	eventually(t, p, func() bool { return version(p) == 2 })
+	await(t, p, func() bool { return version(p) == 2 }) // else the request's time may be over first
 	p.Advance(time.Second)
 	response, err := exchanges[0].Wait(t.Context())
 	if err != nil {

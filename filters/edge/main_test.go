@@ -16,6 +16,9 @@ import (
 	"github.com/partnergate/partnergate/testharness"
 )
 
+// patience bounds what a test waits for in real time; nothing is asserted on how long it took.
+const patience = 2 * time.Minute
+
 const edgeToken = "edge-token-of-at-least-32-characters"
 
 const configuration = `{"manager": {"cluster": "partnergate", "token": "` + edgeToken + `"}}`
@@ -111,12 +114,15 @@ func proxyWith(workers int, manager http.Handler, filters ...testharness.Filter)
 		WithCluster("partnergate", manager).WithLongPolls(isWatch)
 }
 
+// start makes a proxy. Its time waits for whatever answers a call, however slow
+// the machine is, but for what the configuration says is a long poll.
 func start(t *testing.T, c testharness.ProxyConfig) *testharness.Proxy {
 	t.Helper()
 	proxy, err := testharness.NewProxy(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	proxy.Clock().SetPatience(patience)
 	t.Cleanup(func() {
 		if err := proxy.Close(); err != nil {
 			t.Error("close:", err)
@@ -143,9 +149,10 @@ func ready(t *testing.T, p *testharness.Proxy, version uint64) {
 	p.Advance(200 * time.Millisecond)
 }
 
+// await waits in real time, while none passes for the proxy.
 func await(t *testing.T, p *testharness.Proxy, condition func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := p.Await(ctx, condition); err != nil {
 		for _, entry := range p.Logs() {
@@ -159,7 +166,7 @@ func await(t *testing.T, p *testharness.Proxy, condition func() bool) {
 // real time for answers to watches, which no virtual clock waits for.
 func eventually(t *testing.T, p *testharness.Proxy, condition func() bool) {
 	t.Helper()
-	for range 200 {
+	for range 400 {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		err := p.Await(ctx, condition)
 		cancel()
@@ -168,7 +175,20 @@ func eventually(t *testing.T, p *testharness.Proxy, condition func() bool) {
 		}
 		p.Advance(250 * time.Millisecond)
 	}
-	t.Fatal("it did not happen in 50 s of the proxy's time")
+	t.Fatal("it did not happen in 100 s of the proxy's time")
+}
+
+// takes lets the proxy's time pass until a condition holds that no long poll
+// has a part in, and returns how much passed; false where the limit did.
+func takes(p *testharness.Proxy, limit time.Duration, condition func() bool) (time.Duration, bool) {
+	began := p.Clock().Now()
+	for !condition() {
+		if p.Clock().Now().Sub(began) >= limit {
+			return limit, false
+		}
+		p.Advance(100 * time.Millisecond)
+	}
+	return p.Clock().Now().Sub(began), true
 }
 
 // request is one of a partner; headers follow as names and values.

@@ -3,6 +3,7 @@ package edge_test
 import (
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -155,17 +156,29 @@ func (m *managerStub) sync(body string) []byte {
 	return reply.Append(nil)
 }
 
+// batches are all that came, those that came again included.
+func (m *managerStub) batches() []wire.Sync {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.syncs)
+}
+
 // usage adds up what was counted, by partner and outcome.
 func (m *managerStub) usage() map[string]uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	type number struct {
+		proxy    wire.ProxyID
+		sequence uint64
+	}
 	sums := map[string]uint64{}
-	seen := map[uint64]bool{}
+	seen := map[number]bool{}
 	for _, batch := range m.syncs {
-		if seen[batch.Sequence] {
+		n := number{batch.Proxy, batch.Sequence}
+		if seen[n] {
 			continue
 		}
-		seen[batch.Sequence] = true
+		seen[n] = true
 		for _, u := range batch.Usage {
 			sums[u.Partner+" "+u.Outcome] += u.Count
 		}

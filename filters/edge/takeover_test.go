@@ -63,7 +63,7 @@ func TestAnotherTakesOver(t *testing.T) {
 		do(t, p, good())
 	}
 	p.Advance(1500 * time.Millisecond)
-	before := len(stub.syncs)
+	before := len(stub.batches())
 	usurped := do(t, p, request("GET", sandboxHost, "/usurp", "x-api-key", acmeKey, "x-leader", leaderKey(t, p)))
 	if usurped.StatusCode != 404 {
 		t.Fatal(usurped.StatusCode, usurped.body)
@@ -79,7 +79,8 @@ func TestAnotherTakesOver(t *testing.T) {
 		t.Error("nobody took over")
 	}
 	wantUsage(t, p, stub, map[string]uint64{"acme admitted": 7, "acme operation_not_found": 1})
-	if first, again := stub.syncs[before-1], stub.syncs[before]; first.Sequence != again.Sequence || string(first.Append(nil)) != string(again.Append(nil)) {
+	batches := stub.batches()
+	if first, again := batches[before-1], batches[before]; first.Sequence != again.Sequence || string(first.Append(nil)) != string(again.Append(nil)) {
 		t.Errorf("batch %d was sent again as another: %d", first.Sequence, again.Sequence)
 	}
 	stub.publish(revoked(2))
