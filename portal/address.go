@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 // keyVariable is the shell variable that curl lines take the key from, so that
@@ -47,7 +49,7 @@ func (a address) curl(method, path string) string {
 		line.WriteString(" -X " + method)
 	}
 	line.WriteString(` "` + shellQuoted(a.base))
-	for _, part := range pathParts(path) {
+	for _, part := range web.PathParts(path) {
 		if part.Parameter {
 			line.WriteString("$" + variable(part.Text))
 		} else {

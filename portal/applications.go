@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 // applicationsView is the partner's applications with their keys.
@@ -33,10 +34,10 @@ type keyGroup struct {
 // keyView is what is shown of a key ever after: never the secret.
 type keyView struct {
 	ID, Shown            string // pgk_sandbox_abc…
-	State                stateBadge
-	Created              moment
-	LastUsed             moment
-	Expires              moment
+	State                web.Badge
+	Created              web.Moment
+	LastUsed             web.Moment
+	Expires              web.Moment
 	RotatedTo            string
 	RotateURL, RevokeURL string
 }
@@ -50,7 +51,7 @@ func (s *server) applications(v *visit) error {
 	if err != nil {
 		return err
 	}
-	keys, err := s.service.Credentials(v.ctx(), v.name(), "")
+	keys, err := s.Service.Credentials(v.ctx(), v.name(), "")
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func (s *server) applications(v *visit) error {
 func (v *visit) applicationList() ([]*manager.Application, error) {
 	var list []*manager.Application
 	for cursor := ""; ; {
-		page, err := v.service.List(v.ctx(), manager.KindApplication, v.name(), 500, cursor)
+		page, err := v.Service.List(v.ctx(), manager.KindApplication, v.name(), 500, cursor)
 		if err != nil {
 			return nil, err
 		}
@@ -96,18 +97,18 @@ func (v *visit) applicationCard(a *manager.Application, keys []manager.Credentia
 				group.Keys = append(group.Keys, v.keyView(key))
 			}
 		}
-		group.EndedCount = count(int64(len(group.Ended)), "ended key")
+		group.EndedCount = web.Count(int64(len(group.Ended)), "ended key")
 		card.Groups = append(card.Groups, group)
 	}
 	return card
 }
 
 // keyStates says each state of a key in a word, a tone and a sentence.
-var keyStates = map[string]stateBadge{
-	manager.CredentialActive:   {"Active", "good", "It works until it is revoked."},
-	manager.CredentialExpiring: {"Expiring", "warn", "It works until it expires."},
-	manager.CredentialExpired:  {"Expired", "bad", "It is refused with credential_expired."},
-	manager.CredentialRevoked:  {"Revoked", "bad", "It is refused with credential_revoked."},
+var keyStates = map[string]web.Badge{
+	manager.CredentialActive:   {Word: "Active", Tone: "good", Text: "It works until it is revoked."},
+	manager.CredentialExpiring: {Word: "Expiring", Tone: "warn", Text: "It works until it expires."},
+	manager.CredentialExpired:  {Word: "Expired", Tone: "bad", Text: "It is refused with credential_expired."},
+	manager.CredentialRevoked:  {Word: "Revoked", Tone: "bad", Text: "It is refused with credential_revoked."},
 }
 
 // shownKey is what can be shown of a key; an imported one has only its id.
@@ -119,24 +120,24 @@ func shownKey(key *manager.CredentialView) string {
 }
 
 func (v *visit) keyView(key manager.CredentialView) keyView {
-	id, now := key.Metadata.Name, v.now()
+	id, now := key.Metadata.Name, v.Now()
 	base := keyURL(key.Application, id)
 	view := keyView{
 		ID: id, Shown: shownKey(&key), State: keyStates[key.State],
-		Created: day(key.Metadata.CreatedAt), RotatedTo: key.RotatedTo,
+		Created: web.Day(key.Metadata.CreatedAt), RotatedTo: key.RotatedTo,
 		RevokeURL: base + "/revoke",
 	}
 	if key.RotatedTo == "" { // a key is replaced once
 		view.RotateURL = base + "/rotate"
 	}
 	if key.LastUsedAt != nil {
-		view.LastUsed = ago(*key.LastUsedAt, now)
+		view.LastUsed = web.Ago(*key.LastUsedAt, now)
 	}
 	if key.ExpiresAt != nil {
-		view.Expires = until(*key.ExpiresAt, now)
+		view.Expires = web.Until(*key.ExpiresAt, now)
 	}
 	if key.RevokedAt != nil {
-		view.Expires = ago(*key.RevokedAt, now)
+		view.Expires = web.Ago(*key.RevokedAt, now)
 	}
 	return view
 }
@@ -184,16 +185,12 @@ func (v *visit) showApplicationForm(status int, form applicationForm) error {
 	if err != nil {
 		return err
 	}
-	v.server.render(v.w, v.r, status, applicationNewView{Frame: v.frame("New application", "applications", e), Form: form})
+	v.server.Render(v.w, v.r, status, applicationNewView{Frame: v.frame("New application", "applications", e), Form: form})
 	return nil
 }
 
 func (s *server) createApplication(v *visit) error {
-	values, ok := s.readForm(v.w, v.r)
-	if !ok {
-		return nil
-	}
-	form := readApplicationForm(values)
+	form := readApplicationForm(v.form)
 	if form.Errors == (applicationErrors{}) {
 		err := v.storeApplication(form)
 		if err == nil {
@@ -207,7 +204,7 @@ func (s *server) createApplication(v *visit) error {
 }
 
 func (v *visit) storeApplication(form applicationForm) error {
-	_, _, err := v.service.Put(v.ctx(), v.actor(), &manager.Application{
+	_, _, err := v.Service.Put(v.ctx(), v.actor(), &manager.Application{
 		Metadata: manager.Metadata{Name: form.Name, Partner: v.name()},
 		Spec:     manager.ApplicationSpec{Title: form.Title},
 	}, manager.MustNotExist)

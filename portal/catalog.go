@@ -27,7 +27,7 @@ func (s *server) catalog(v *visit) error {
 	if err != nil {
 		return err
 	}
-	catalog, err := s.service.Catalog(v.ctx(), v.name(), e.name())
+	catalog, err := s.Service.Catalog(v.ctx(), v.name(), e.name())
 	if err != nil {
 		return err
 	}

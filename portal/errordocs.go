@@ -7,6 +7,7 @@ import (
 
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 // errorIndexView lists every refusal code.
@@ -31,12 +32,10 @@ type errorDocView struct {
 	LogURL  string
 }
 
-func errorPath(code string) string { return "/docs/errors/" + code }
-
 func errorCodeOf(code policy.Code) errorCode {
 	return errorCode{
 		Name: code.String(), Status: strconv.Itoa(code.Info().Status), Title: code.Info().Title,
-		URL: errorPath(code.String()), Tone: outcomeOf(code.String()).Tone,
+		URL: web.ErrorPath(code.String()), Tone: web.OutcomeOf(code.String()).Tone,
 	}
 }
 
@@ -45,13 +44,13 @@ func (s *server) errorIndex(w http.ResponseWriter, r *http.Request) {
 	for _, code := range policy.Refusals() {
 		view.Codes = append(view.Codes, errorCodeOf(code))
 	}
-	s.render(w, r, http.StatusOK, view)
+	s.Render(w, r, http.StatusOK, view)
 }
 
 func (s *server) errorDoc(w http.ResponseWriter, r *http.Request) {
 	code, ok := policy.ParseCode(r.PathValue("code"))
 	if !ok || !code.Refused() {
-		s.fail(w, r, &manager.Error{Code: manager.CodeNotFound, Message: "There is no such code. All codes are listed at " + s.publicURL + "/docs/errors."})
+		s.Fail(w, r, &manager.Error{Code: manager.CodeNotFound, Message: "There is no such code. All codes are listed at " + s.PublicURL + "/docs/errors."})
 		return
 	}
 	info := code.Info()
@@ -66,11 +65,11 @@ func (s *server) errorDoc(w http.ResponseWriter, r *http.Request) {
 		view.Headers = []string{"Retry-After: seconds to wait", "RateLimit: what is left", "RateLimit-Policy: the limits themselves"}
 	}
 	var err error
-	if view.Body, err = exampleBody(s.publicURL, code); err != nil {
-		s.fail(w, r, err)
+	if view.Body, err = exampleBody(s.PublicURL, code); err != nil {
+		s.Fail(w, r, err)
 		return
 	}
-	s.render(w, r, http.StatusOK, view)
+	s.Render(w, r, http.StatusOK, view)
 }
 
 // refusalBody is the body of a refusal, as the design has it.
@@ -88,7 +87,7 @@ type refusalBody struct {
 func exampleBody(publicURL string, code policy.Code) (string, error) {
 	info := code.Info()
 	body := refusalBody{
-		Type: publicURL + errorPath(code.String()), Title: info.Title, Status: info.Status, Detail: info.Detail,
+		Type: publicURL + web.ErrorPath(code.String()), Title: info.Title, Status: info.Status, Detail: info.Detail,
 		Code: code.String(), RequestID: "0a8f6c1e-5d0e-4a55-9d2b-6f1a9c3e7b42", PolicyVersion: 42,
 	}
 	if code == policy.LimitExceeded {

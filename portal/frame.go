@@ -7,22 +7,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 // frame is what surrounds every page. Member is empty on public pages.
 type frame struct {
-	Title         string
-	Theme         string
-	Themes        []themeChoice
-	Path          string // this page, to come back to
-	Notice        string
-	AssetsMissing string
-	Member        memberFrame
-}
-
-type themeChoice struct {
-	Value, Label, Icon string
-	Current            bool
+	web.Frame
+	Member memberFrame
 }
 
 // memberFrame is what surrounds the pages of members.
@@ -33,18 +24,13 @@ type memberFrame struct {
 	Suspended    bool            // the partner is
 	SupportTier  string
 	SupportEmail string
-	Navigation   []link
+	Navigation   []web.Link
 	Environments []environmentChoice
 	Environment  environmentChoice // Name is empty where the page is about all
 	MayMake      bool
 }
 
 type partnerChoice struct{ Name, Title, Initial string }
-
-type link struct {
-	Title, URL, Icon string
-	Current          bool
-}
 
 // environmentChoice is one segment of the environment switch. An empty name stands for all.
 type environmentChoice struct {
@@ -54,19 +40,13 @@ type environmentChoice struct {
 	Current     bool
 }
 
-func (s *server) frame(r *http.Request, title string) frame {
-	f := frame{Title: title, Theme: theme(r), Path: r.URL.RequestURI(), AssetsMissing: s.assets.missing}
-	labels := map[string]string{"": "System", "light": "Light", "dark": "Dark"}
-	for _, value := range themes {
-		f.Themes = append(f.Themes, themeChoice{value, labels[value], "theme-" + strings.ToLower(labels[value]), value == f.Theme})
-	}
-	return f
-}
+// frame surrounds a page for anybody.
+func (s *server) frame(r *http.Request, title string) frame { return frame{Frame: s.Frame(r, title)} }
 
 // frame surrounds a page of a section ("products") in the environments that scope chose.
 func (v *visit) frame(title, section string, e *scope) frame {
 	f := v.server.frame(v.r, title)
-	f.Notice = v.sessions.PopString(v.ctx(), sessionNotice)
+	f.Notice = v.Sessions.PopString(v.ctx(), sessionNotice)
 	spec := v.partner.Spec
 	f.Member = memberFrame{
 		Email: v.email, Role: string(v.role), MayMake: v.mayMake(),
@@ -79,7 +59,7 @@ func (v *visit) frame(title, section string, e *scope) frame {
 		if m.Partner == v.name() {
 			continue
 		}
-		other, err := read[*manager.Partner](v.ctx(), v.service, manager.Ref{Kind: manager.KindPartner, Name: m.Partner})
+		other, err := read[*manager.Partner](v.ctx(), v.Service, manager.Ref{Kind: manager.KindPartner, Name: m.Partner})
 		if err == nil { // one that is just being deleted is no choice
 			f.Member.Others = append(f.Member.Others, partnerOf(other))
 		}
@@ -93,15 +73,15 @@ func partnerOf(p *manager.Partner) partnerChoice {
 	return partnerChoice{p.Metadata.Name, name, strings.ToUpper(name[:size])}
 }
 
-func navigation(section, environment string, role manager.Role) []link {
-	links := []link{
+func navigation(section, environment string, role manager.Role) []web.Link {
+	links := []web.Link{
 		{Title: "Products", URL: "/products", Icon: "products"},
 		{Title: "Applications", URL: "/applications", Icon: "key"},
 		{Title: "Usage", URL: "/usage", Icon: "chart"},
 		{Title: "Requests", URL: "/requests", Icon: "list"},
 	}
 	if role == manager.RoleAdmin {
-		links = append(links, link{Title: "Members", URL: "/members", Icon: "people"})
+		links = append(links, web.Link{Title: "Members", URL: "/members", Icon: "people"})
 	}
 	for i := range links {
 		links[i].Current = links[i].URL == "/"+section
@@ -161,7 +141,7 @@ func (v *visit) anyEnvironment() (*scope, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := environmentChoice{Title: "All", Tone: "all", URL: withQuery(v.r.URL, "environment", ""), Current: e.current.Name == ""}
+	all := environmentChoice{Title: "All", Tone: "all", URL: web.WithQuery(v.r.URL, "environment", ""), Current: e.current.Name == ""}
 	e.choices = append([]environmentChoice{all}, e.choices...)
 	if all.Current {
 		e.current = all
@@ -170,14 +150,14 @@ func (v *visit) anyEnvironment() (*scope, error) {
 }
 
 func (v *visit) environments() (*scope, error) {
-	all, err := v.service.PartnerEnvironments(v.ctx(), v.name())
+	all, err := v.Service.PartnerEnvironments(v.ctx(), v.name())
 	if err != nil {
 		return nil, err
 	}
 	e := &scope{all: all}
 	for _, environment := range all {
 		choice := choiceOf(environment)
-		choice.URL = withQuery(v.r.URL, "environment", choice.Name)
+		choice.URL = web.WithQuery(v.r.URL, "environment", choice.Name)
 		e.choices = append(e.choices, choice)
 	}
 	asked := v.r.URL.Query().Get("environment")
@@ -204,18 +184,4 @@ func choiceOf(e *manager.Environment) environmentChoice {
 		tone = name
 	}
 	return environmentChoice{Name: e.Metadata.Name, Title: title(e.Spec.Title, e.Metadata.Name), Tone: tone}
-}
-
-// withQuery is a page's address with one filter changed, from its first rows on.
-func withQuery(u *url.URL, name, value string) string {
-	query := u.Query()
-	query.Del("cursor")
-	query.Set(name, value)
-	if value == "" {
-		query.Del(name)
-	}
-	if len(query) == 0 {
-		return u.Path
-	}
-	return u.Path + "?" + query.Encode()
 }

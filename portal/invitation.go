@@ -19,14 +19,14 @@ func (s *server) invitation(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) showInvitation(w http.ResponseWriter, r *http.Request, status int, token, problem string) {
-	i, err := s.service.InvitationOf(r.Context(), token)
+	i, err := s.Service.InvitationOf(r.Context(), token)
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	f := s.frame(r, "Invitation")
 	f.Path = "/login" // where the theme buttons lead back to: no page keeps the token
-	s.render(w, r, status, invitationView{
+	s.Render(w, r, status, invitationView{
 		Frame: f, Token: token, Partner: title(i.Partner.Spec.Title, i.Partner.Metadata.Name), Email: i.Email, Role: string(i.Role),
 		HasPassword: i.HasPassword, Error: problem,
 	})
@@ -34,12 +34,12 @@ func (s *server) showInvitation(w http.ResponseWriter, r *http.Request, status i
 
 // accept makes the person a member and logs in.
 func (s *server) accept(w http.ResponseWriter, r *http.Request) {
-	form, ok := s.readForm(w, r)
+	form, ok := s.ReadForm(w, r)
 	if !ok {
 		return
 	}
 	token := form.Get("token")
-	login, err := s.service.AcceptInvitation(r.Context(), token, form.Get("password"))
+	login, err := s.Service.AcceptInvitation(r.Context(), token, form.Get("password"))
 	switch manager.CodeOf(err) {
 	case manager.CodeInvalid:
 		s.showInvitation(w, r, http.StatusUnprocessableEntity, token, passwordRule)
@@ -52,7 +52,7 @@ func (s *server) accept(w http.ResponseWriter, r *http.Request) {
 		err = s.begin(r, login)
 	}
 	if err != nil {
-		s.fail(w, r, err)
+		s.Fail(w, r, err)
 		return
 	}
 	http.Redirect(w, r, "/products", http.StatusSeeOther)

@@ -5,13 +5,8 @@ import (
 	"time"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/portal/web"
 )
-
-// choice is one value of a set of radio buttons.
-type choice struct {
-	Value, Label, Hint string
-	Current            bool
-}
 
 // lifetimes are how long a new key can live.
 var lifetimes = []span{
@@ -36,10 +31,10 @@ type span struct {
 	label, hint string
 }
 
-func choicesOf(spans []span) []choice {
-	list := make([]choice, len(spans))
+func choicesOf(spans []span) []web.Choice {
+	list := make([]web.Choice, len(spans))
 	for i, s := range spans {
-		list[i] = choice{s.value, s.label, s.hint, i == 0}
+		list[i] = web.Choice{Value: s.value, Label: s.label, Hint: s.hint, Current: i == 0}
 	}
 	return list
 }
@@ -59,7 +54,7 @@ type keyNewView struct {
 	Frame        frame
 	Application  applicationCard
 	Environments []environmentChoice
-	Lifetimes    []choice
+	Lifetimes    []web.Choice
 }
 
 // keyShownView shows a key, the only time.
@@ -70,34 +65,32 @@ type keyShownView struct {
 	ID, Key     string
 	Export      string // the line that puts the key where curl lines find it
 	Curl        string // the first line to try with it; empty where there is nothing to call
-	Expires     moment
-	Rotated     string // id of the key that it replaces
-	OldUntil    moment // until when that works; no Text: it ended
+	Expires     web.Moment
+	Rotated     string     // id of the key that it replaces
+	OldUntil    web.Moment // until when that works; no Text: it ended
+}
+
+// keyAsked is a question about a key, before anything happens to it.
+type keyAsked struct {
+	Frame       frame
+	Application applicationCard
+	Environment environmentChoice
+	Key         keyView
 }
 
 // keyRotateView asks how long the old key shall go on.
 type keyRotateView struct {
-	Frame       frame
-	Application applicationCard
-	Environment environmentChoice
-	Key         keyView
-	Action      string
-	Overlaps    []choice
+	keyAsked
+	Overlaps []web.Choice
 }
 
 // keyRevokeView asks whether the key shall really end.
-type keyRevokeView struct {
-	Frame       frame
-	Application applicationCard
-	Environment environmentChoice
-	Key         keyView
-	Action      string
-}
+type keyRevokeView struct{ keyAsked }
 
 // application is the partner's application that the address names.
 func (v *visit) application() (applicationCard, error) {
 	name := v.r.PathValue("application")
-	a, err := read[*manager.Application](v.ctx(), v.service, manager.Ref{Kind: manager.KindApplication, Partner: v.name(), Name: name})
+	a, err := read[*manager.Application](v.ctx(), v.Service, manager.Ref{Kind: manager.KindApplication, Partner: v.name(), Name: name})
 	if err != nil {
 		return applicationCard{}, err
 	}
@@ -125,22 +118,18 @@ func (s *server) createKey(v *visit) error {
 	if err != nil {
 		return err
 	}
-	form, ok := s.readForm(v.w, v.r)
-	if !ok {
-		return nil
-	}
-	lifetime, err := pick(lifetimes, form.Get("lifetime"))
+	lifetime, err := pick(lifetimes, v.form.Get("lifetime"))
 	if err != nil {
 		return err
 	}
-	key, err := s.service.CreateCredential(v.ctx(), v.actor(), v.name(), application.Name, form.Get("environment"), lifetime)
+	key, err := s.Service.CreateCredential(v.ctx(), v.actor(), v.name(), application.Name, v.form.Get("environment"), lifetime)
 	if err != nil {
 		return err
 	}
-	return v.showKey(application, key, "", moment{})
+	return v.showKey(application, key, "", web.Moment{})
 }
 
-func (v *visit) showKey(application applicationCard, key *manager.NewKey, rotated string, oldUntil moment) error {
+func (v *visit) showKey(application applicationCard, key *manager.NewKey, rotated string, oldUntil web.Moment) error {
 	e, err := v.anyEnvironment()
 	if err != nil {
 		return err
@@ -154,21 +143,21 @@ func (v *visit) showKey(application applicationCard, key *manager.NewKey, rotate
 	e.choices = nil // choosing another would lose the key
 	view.Frame = v.frame("Your new key", "applications", e)
 	if key.ExpiresAt != nil {
-		view.Expires = until(*key.ExpiresAt, v.now())
+		view.Expires = web.Until(*key.ExpiresAt, v.Now())
 	}
 	if view.Curl, err = v.tryLine(key.Environment); err != nil {
-		v.logger.ErrorContext(v.ctx(), "the portal could not find a line to try a new key with", "error", err) // the key matters more
+		v.Logger.ErrorContext(v.ctx(), "the portal could not find a line to try a new key with", "error", err) // the key matters more
 	}
 	return v.render(view)
 }
 
 // tryLine is a curl line for what is easiest to try of all that the partner can call.
 func (v *visit) tryLine(environment string) (string, error) {
-	catalog, err := v.service.Catalog(v.ctx(), v.name(), environment)
+	catalog, err := v.Service.Catalog(v.ctx(), v.name(), environment)
 	if err != nil {
 		return "", err
 	}
-	where, err := read[*manager.Environment](v.ctx(), v.service, manager.Ref{Kind: manager.KindEnvironment, Name: environment})
+	where, err := read[*manager.Environment](v.ctx(), v.Service, manager.Ref{Kind: manager.KindEnvironment, Name: environment})
 	if err != nil {
 		return "", err
 	}
@@ -181,99 +170,84 @@ func (v *visit) tryLine(environment string) (string, error) {
 	return firstCurl(groups), nil
 }
 
-// key is the application's key that the address names, with its environment as the page's.
-func (v *visit) key(application applicationCard) (keyView, *scope, error) {
-	keys, err := v.service.Credentials(v.ctx(), v.name(), application.Name)
+// key is the key that the address names, with its application.
+func (v *visit) key() (applicationCard, manager.CredentialView, error) {
+	application, err := v.application()
 	if err != nil {
-		return keyView{}, nil, err
+		return application, manager.CredentialView{}, err
+	}
+	keys, err := v.Service.Credentials(v.ctx(), v.name(), application.Name)
+	if err != nil {
+		return application, manager.CredentialView{}, err
 	}
 	for _, key := range keys {
-		if key.Metadata.Name != v.r.PathValue("id") {
-			continue
+		if key.Metadata.Name == v.r.PathValue("id") {
+			return application, key, nil
 		}
-		e, err := v.environments()
-		if err != nil {
-			return keyView{}, nil, err
-		}
-		e.current = e.titled(key.Environment)
-		e.choices = nil // the key's environment is no choice
-		return v.keyView(key), e, nil
 	}
-	return keyView{}, nil, errNotFound
+	return application, manager.CredentialView{}, web.ErrNotFound
+}
+
+// ask is the question about the key that the address names.
+func (v *visit) ask(title string) (keyAsked, error) {
+	application, key, err := v.key()
+	if err != nil {
+		return keyAsked{}, err
+	}
+	e, err := v.environments()
+	if err != nil {
+		return keyAsked{}, err
+	}
+	e.current = e.titled(key.Environment)
+	e.choices = nil // the key's environment is no choice
+	return keyAsked{
+		Frame: v.frame(title, "applications", e), Application: application, Environment: e.current, Key: v.keyView(key),
+	}, nil
 }
 
 func (s *server) confirmRotate(v *visit) error {
-	application, err := v.application()
+	asked, err := v.ask("Rotate key")
 	if err != nil {
 		return err
 	}
-	key, e, err := v.key(application)
-	if err != nil {
-		return err
-	}
-	return v.render(keyRotateView{
-		Frame: v.frame("Rotate key", "applications", e), Application: application, Environment: e.current,
-		Key: key, Action: keyURL(application.Name, key.ID) + "/rotate", Overlaps: choicesOf(overlaps),
-	})
+	return v.render(keyRotateView{asked, choicesOf(overlaps)})
 }
 
 func (s *server) rotateKey(v *visit) error {
-	application, err := v.application()
+	application, old, err := v.key()
 	if err != nil {
 		return err
 	}
-	old, _, err := v.key(application)
+	overlap, err := pick(overlaps, v.form.Get("overlap"))
 	if err != nil {
 		return err
 	}
-	form, ok := s.readForm(v.w, v.r)
-	if !ok {
-		return nil
-	}
-	overlap, err := pick(overlaps, form.Get("overlap"))
+	key, err := s.Service.RotateCredential(v.ctx(), v.actor(), old.Metadata.Name, overlap)
 	if err != nil {
 		return err
 	}
-	key, err := s.service.RotateCredential(v.ctx(), v.actor(), old.ID, overlap)
-	if err != nil {
-		return err
-	}
-	oldUntil := moment{}
+	oldUntil := web.Moment{}
 	if overlap > 0 {
-		oldUntil = until(v.now().Add(overlap+time.Minute/2), v.now())
+		oldUntil = web.Until(v.Now().Add(overlap+time.Minute/2), v.Now())
 	}
-	return v.showKey(application, key, old.ID, oldUntil)
+	return v.showKey(application, key, old.Metadata.Name, oldUntil)
 }
 
 func (s *server) confirmRevoke(v *visit) error {
-	application, err := v.application()
+	asked, err := v.ask("Revoke key")
 	if err != nil {
 		return err
 	}
-	key, e, err := v.key(application)
-	if err != nil {
-		return err
-	}
-	return v.render(keyRevokeView{
-		Frame: v.frame("Revoke key", "applications", e), Application: application, Environment: e.current,
-		Key: key, Action: keyURL(application.Name, key.ID) + "/revoke",
-	})
+	return v.render(keyRevokeView{asked})
 }
 
 func (s *server) revokeKey(v *visit) error {
-	application, err := v.application()
+	application, key, err := v.key()
 	if err != nil {
 		return err
 	}
-	key, _, err := v.key(application)
-	if err != nil {
+	if _, err := s.Service.RevokeCredential(v.ctx(), v.actor(), key.Metadata.Name); err != nil {
 		return err
 	}
-	if _, ok := s.readForm(v.w, v.r); !ok {
-		return nil
-	}
-	if _, err := s.service.RevokeCredential(v.ctx(), v.actor(), key.ID); err != nil {
-		return err
-	}
-	return v.redirect("/applications#application-"+url.PathEscape(application.Name), "The key "+key.Shown+" is revoked. Gateways refuse it within seconds.")
+	return v.redirect("/applications#application-"+url.PathEscape(application.Name), "The key "+shownKey(&key)+" is revoked. Gateways refuse it within seconds.")
 }

@@ -6,10 +6,11 @@ import (
 	"strings"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 // roles are what a member can be, weakest first.
-var roles = []choice{
+var roles = []web.Choice{
 	{Value: string(manager.RoleViewer), Label: "Viewer", Hint: "Looks at everything, changes nothing."},
 	{Value: string(manager.RoleDeveloper), Label: "Developer", Hint: "Also makes applications and keys.", Current: true},
 	{Value: string(manager.RoleAdmin), Label: "Admin", Hint: "Also invites and removes members."},
@@ -27,17 +28,17 @@ type memberRow struct {
 	Email, ID string // ID is for the page's own references
 	Role      string
 	You       bool
-	Since     moment
+	Since     web.Moment
 	RoleURL   string
 	RemoveURL string
-	Roles     []choice
+	Roles     []web.Choice
 }
 
 // invitationRow is one invitation that has not been accepted.
 type invitationRow struct {
 	Email, Role string
 	InvitedBy   string
-	Expires     moment
+	Expires     web.Moment
 	CancelURL   string
 }
 
@@ -46,7 +47,7 @@ type memberInviteView struct {
 	Frame frame
 	Email string
 	Error string // what is wrong with the email
-	Roles []choice
+	Roles []web.Choice
 }
 
 // memberInvitedView shows the link of an invitation, the only time.
@@ -54,7 +55,7 @@ type memberInvitedView struct {
 	Frame       frame
 	Email, Role string
 	Link        string
-	Expires     moment
+	Expires     web.Moment
 }
 
 // memberRemoveView asks whether a member shall really go.
@@ -84,24 +85,24 @@ func memberURL(email, action string) string {
 }
 
 func (s *server) members(v *visit) error {
-	members, err := s.service.Members(v.ctx(), v.name())
+	members, err := s.Service.Members(v.ctx(), v.name())
 	if err != nil {
 		return err
 	}
-	invitations, err := s.service.Invitations(v.ctx(), v.actor(), v.name())
+	invitations, err := s.Service.Invitations(v.ctx(), v.actor(), v.name())
 	if err != nil {
 		return err
 	}
 	view := membersView{Frame: v.frame("Members", "members", everywhere())}
 	for i, m := range members {
 		view.Members = append(view.Members, memberRow{
-			Email: m.Email, ID: "role-" + number(int64(i)), Role: string(m.Role), You: m.Email == v.email, Since: day(m.CreatedAt),
+			Email: m.Email, ID: "role-" + web.Number(int64(i)), Role: string(m.Role), You: m.Email == v.email, Since: web.Day(m.CreatedAt),
 			RoleURL: memberURL(m.Email, "role"), RemoveURL: memberURL(m.Email, "remove"), Roles: rolesWith(string(m.Role)),
 		})
 	}
 	for _, i := range invitations {
 		view.Invitations = append(view.Invitations, invitationRow{
-			Email: i.Email, Role: string(i.Role), InvitedBy: i.InvitedBy, Expires: until(i.ExpiresAt, s.now()),
+			Email: i.Email, Role: string(i.Role), InvitedBy: i.InvitedBy, Expires: web.Until(i.ExpiresAt, s.Now()),
 			CancelURL: "/invitations/" + url.PathEscape(i.Email) + "/cancel",
 		})
 	}
@@ -109,8 +110,8 @@ func (s *server) members(v *visit) error {
 }
 
 // rolesWith are the roles with one of them chosen.
-func rolesWith(role string) []choice {
-	list := make([]choice, len(roles))
+func rolesWith(role string) []web.Choice {
+	list := make([]web.Choice, len(roles))
 	for i, c := range roles {
 		c.Current = c.Value == role
 		list[i] = c
@@ -124,16 +125,12 @@ func (s *server) inviteForm(v *visit) error {
 
 // invite answers with the link itself: it is in no session, no redirect, no log.
 func (s *server) invite(v *visit) error {
-	form, ok := s.readForm(v.w, v.r)
-	if !ok {
-		return nil
-	}
-	email, role := strings.TrimSpace(form.Get("email")), form.Get("role")
-	made, err := s.service.Invite(v.ctx(), v.actor(), v.name(), email, manager.Role(role))
+	email, role := strings.TrimSpace(v.form.Get("email")), v.form.Get("role")
+	made, err := s.Service.Invite(v.ctx(), v.actor(), v.name(), email, manager.Role(role))
 	if code := manager.CodeOf(err); code == manager.CodeInvalid || code == manager.CodeConflict {
 		view := memberInviteView{Frame: v.frame("Invite a member", "members", everywhere()), Email: email, Roles: rolesWith(role)}
 		view.Error = inviteProblem(code)
-		s.render(v.w, v.r, http.StatusUnprocessableEntity, view)
+		s.Render(v.w, v.r, http.StatusUnprocessableEntity, view)
 		return nil
 	}
 	if err != nil {
@@ -141,7 +138,7 @@ func (s *server) invite(v *visit) error {
 	}
 	return v.render(memberInvitedView{
 		Frame: v.frame("Invitation", "members", everywhere()), Email: made.Email, Role: string(made.Role),
-		Link: s.publicURL + "/invitation?" + url.Values{"token": {made.Token}}.Encode(), Expires: until(made.ExpiresAt, s.now()),
+		Link: s.PublicURL + "/invitation?" + url.Values{"token": {made.Token}}.Encode(), Expires: web.Until(made.ExpiresAt, s.Now()),
 	})
 }
 
@@ -153,15 +150,11 @@ func inviteProblem(code manager.ErrorCode) string {
 }
 
 func (s *server) changeRole(v *visit) error {
-	form, ok := s.readForm(v.w, v.r)
-	if !ok {
-		return nil
-	}
-	email, role := v.r.PathValue("email"), manager.Role(form.Get("role"))
+	email, role := v.r.PathValue("email"), manager.Role(v.form.Get("role"))
 	if err := v.isMember(email); err != nil {
 		return err
 	}
-	if err := s.service.InviteMember(v.ctx(), v.actor(), v.name(), email, role); err != nil {
+	if err := s.Service.InviteMember(v.ctx(), v.actor(), v.name(), email, role); err != nil {
 		return err
 	}
 	to := "/members"
@@ -173,7 +166,7 @@ func (s *server) changeRole(v *visit) error {
 
 // isMember is nil where email is a member of the partner.
 func (v *visit) isMember(email string) error {
-	members, err := v.service.Members(v.ctx(), v.name())
+	members, err := v.Service.Members(v.ctx(), v.name())
 	if err != nil {
 		return err
 	}
@@ -182,7 +175,7 @@ func (v *visit) isMember(email string) error {
 			return nil
 		}
 	}
-	return errNotFound
+	return web.ErrNotFound
 }
 
 func (s *server) confirmRemove(v *visit) error {
@@ -197,7 +190,7 @@ func (s *server) confirmRemove(v *visit) error {
 
 func (s *server) removeMember(v *visit) error {
 	email := v.r.PathValue("email")
-	if err := s.service.RemoveMember(v.ctx(), v.actor(), v.name(), email); err != nil {
+	if err := s.Service.RemoveMember(v.ctx(), v.actor(), v.name(), email); err != nil {
 		return err
 	}
 	if email == v.email {
@@ -208,7 +201,7 @@ func (s *server) removeMember(v *visit) error {
 
 func (s *server) cancelInvitation(v *visit) error {
 	email := v.r.PathValue("email")
-	if err := s.service.CancelInvitation(v.ctx(), v.actor(), v.name(), email); err != nil {
+	if err := s.Service.CancelInvitation(v.ctx(), v.actor(), v.name(), email); err != nil {
 		return err
 	}
 	return v.redirect("/members", "The link for "+email+" is not valid any more.")

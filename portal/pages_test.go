@@ -10,18 +10,19 @@ import (
 	"testing/fstest"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 func TestMissingAssetsAreNamed(t *testing.T) {
-	a, err := loadAssets(fstest.MapFS{"static/base.css": {Data: []byte("x")}, "static/vendor/htmx.js": {Data: []byte("x")}})
+	a, err := web.LoadAssets(fstest.MapFS{"static/base.css": {Data: []byte("x")}, "static/vendor/htmx.js": {Data: []byte("x")}})
 	must(t, err)
-	if a.missing != "vendor/pico.css, vendor/uplot.js, vendor/uplot.css" {
-		t.Errorf("missing are %s", a.missing)
+	if a.Missing != "vendor/pico.css, vendor/uplot.js, vendor/uplot.css" {
+		t.Errorf("missing are %s", a.Missing)
 	}
-	all, err := parsePages(a)
+	all, err := web.ParsePages(a, templateFiles, views)
 	must(t, err)
 	var page bytes.Buffer
-	must(t, all[reflect.TypeFor[loginView]()].Execute(&page, loginView{Frame: frame{AssetsMissing: a.missing}}))
+	must(t, all[reflect.TypeFor[loginView]()].Execute(&page, loginView{Frame: frame{Frame: web.Frame{AssetsMissing: a.Missing}}}))
 	if !strings.Contains(page.String(), "make portal") || strings.Contains(page.String(), "vendor/htmx.js\"") {
 		t.Error("the page does not say what is missing, or asks for it")
 	}
@@ -30,20 +31,20 @@ func TestMissingAssetsAreNamed(t *testing.T) {
 func TestEveryViewHasItsTemplate(t *testing.T) {
 	entries, err := templateFiles.ReadDir("templates")
 	must(t, err)
-	if len(entries) != len(views)+2 { // layout and parts
-		t.Errorf("there are %d templates for %d views", len(entries)-2, len(views))
+	if len(entries) != len(views)+1 { // layout
+		t.Errorf("there are %d templates for %d views", len(entries)-1, len(views))
 	}
 }
 
 // TestFilledLeavesNothingEmpty is what lets the check at start reach every branch of a template.
 func TestFilledLeavesNothingEmpty(t *testing.T) {
 	for name, view := range views {
-		if empty := firstEmpty(name, filled(reflect.TypeOf(view))); empty != "" {
+		if empty := firstEmpty(name, web.Filled(reflect.TypeOf(view))); empty != "" {
 			t.Errorf("%s is empty", empty)
 		}
 	}
 	broken := template.Must(template.New("").Parse("{{range .Products}}{{.Nonsense}}{{end}}"))
-	if broken.Execute(&bytes.Buffer{}, filled(reflect.TypeFor[productsView]()).Interface()) == nil {
+	if broken.Execute(&bytes.Buffer{}, web.Filled(reflect.TypeFor[productsView]()).Interface()) == nil {
 		t.Error("a field that does not exist is not found")
 	}
 }

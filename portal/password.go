@@ -20,12 +20,8 @@ func (s *server) passwordForm(v *visit) error {
 }
 
 func (s *server) changePassword(v *visit) error {
-	form, ok := s.readForm(v.w, v.r)
-	if !ok {
-		return nil
-	}
 	var errors passwordErrors
-	err := s.service.ChangePassword(v.ctx(), v.actor(), v.name(), form.Get("current"), form.Get("new"))
+	err := s.Service.ChangePassword(v.ctx(), v.actor(), v.name(), v.form.Get("current"), v.form.Get("new"))
 	switch manager.CodeOf(err) {
 	case manager.CodeInvalid:
 		errors.New = passwordRule
@@ -37,7 +33,7 @@ func (s *server) changePassword(v *visit) error {
 		}
 		return v.goOnAfter("Your password is changed. Other browsers where you were logged in are logged out.")
 	}
-	s.render(v.w, v.r, http.StatusUnprocessableEntity, passwordView{Frame: v.frame("Change password", "", everywhere()), Errors: errors})
+	s.Render(v.w, v.r, http.StatusUnprocessableEntity, passwordView{Frame: v.frame("Change password", "", everywhere()), Errors: errors})
 	return nil
 }
 
@@ -45,13 +41,13 @@ const passwordRule = "Use 12 to 256 characters."
 
 // goOnAfter keeps this browser logged in after a new password, which ends all sessions.
 func (v *visit) goOnAfter(notice string) error {
-	login, err := v.service.Login(v.ctx(), v.email)
+	login, err := v.Service.Login(v.ctx(), v.email)
 	if err != nil {
 		return err
 	}
 	if err := v.begin(v.r, login); err != nil {
 		return err
 	}
-	v.sessions.Put(v.ctx(), sessionPartner, v.name())
+	v.Sessions.Put(v.ctx(), sessionPartner, v.name())
 	return v.redirect("/products", notice)
 }

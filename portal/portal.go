@@ -12,10 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alexedwards/scs/v2"
-
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/telemetry"
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 // Config configures the portal.
@@ -27,16 +26,7 @@ type Config struct {
 }
 
 // server is the portal at work. Its methods are the pages.
-type server struct {
-	service   *manager.Service
-	publicURL string // without a slash at its end
-	secure    bool
-	logger    *slog.Logger
-	now       func() time.Time
-	sessions  *scs.SessionManager
-	assets    *assets
-	pages     pages
-}
+type server struct{ *web.Site }
 
 // New checks templates and assets and returns the portal. Missing assets are
 // logged and named on every page; the pages work without them.
@@ -45,10 +35,10 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.assets.missing != "" {
-		s.logger.Error("the portal lacks scripts and styles: run `make portal` and build again", "missing", s.assets.missing)
+	if s.Assets.Missing != "" {
+		s.Logger.Error("the portal lacks scripts and styles: run `make portal` and build again", "missing", s.Assets.Missing)
 	}
-	return s.guard(s.routes()), nil
+	return s.Guard(s.routes()), nil
 }
 
 func newServer(c Config) (*server, error) {
@@ -59,22 +49,31 @@ func newServer(c Config) (*server, error) {
 	if err != nil || public.Scheme != "http" && public.Scheme != "https" || public.Host == "" {
 		return nil, errors.New("portal: the public URL must be like https://partners.example.com, not " + c.PublicURL)
 	}
-	s := &server{
-		service:   c.Service,
-		publicURL: strings.TrimRight(c.PublicURL, "/"),
-		secure:    public.Scheme == "https",
-		logger:    telemetry.Logger(c.Logger),
-		now:       c.Now,
+	s := &server{&web.Site{
+		Service:     c.Service,
+		PublicURL:   strings.TrimRight(c.PublicURL, "/"),
+		Secure:      public.Scheme == "https",
+		Logger:      telemetry.Logger(c.Logger),
+		Now:         c.Now,
+		Home:        "/products",
+		Keys:        "Your API keys go on working. ",
+		MessageView: func(f web.Frame, m web.Message) any { return messageView{frame{Frame: f}, m} },
+	}}
+	if s.Now == nil {
+		s.Now = time.Now
 	}
-	if s.now == nil {
-		s.now = time.Now
-	}
-	s.sessions = newSessions(c.Service.Sessions(), s)
-	if s.assets, err = loadAssets(staticFiles); err != nil {
+	s.Sessions = s.NewSessions("partnergate_session", sessionLifetime)
+	if s.Assets, err = web.LoadAssets(staticFiles); err != nil {
 		return nil, err
 	}
-	s.pages, err = parsePages(s.assets)
+	s.Pages, err = web.ParsePages(s.Assets, templateFiles, views)
 	return s, err
+}
+
+// messageView is a page that says one thing.
+type messageView struct {
+	Frame frame
+	web.Message
 }
 
 func (s *server) routes() http.Handler {
@@ -82,7 +81,7 @@ func (s *server) routes() http.Handler {
 	for _, r := range s.table() {
 		mux.Handle(r.pattern, s.guarded(r))
 	}
-	mux.Handle("/", s.public(s.notFound))
+	mux.Handle("/", s.Public(s.NotFound))
 	return mux
 }
 

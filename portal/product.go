@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 // productView is the page of one product in one environment.
@@ -17,10 +18,10 @@ type productView struct {
 	Deprecated   bool
 	Held         bool // in this environment; else Elsewhere says where
 	Elsewhere    []environmentChoice
-	State        stateBadge
+	State        web.Badge
 	Plan         string
-	Applications []string // the only ones that may call it; empty: all
-	Until        moment   // the day on which access ends
+	Applications []string   // the only ones that may call it; empty: all
+	Until        web.Moment // the day on which access ends
 	Hosts        []hostView
 	Limits       []limitView
 	Groups       []operationGroup
@@ -41,7 +42,7 @@ type useView struct {
 	Application string // where each application has its own
 	Used, Of    string
 	Percent     int
-	Resets      moment
+	Resets      web.Moment
 }
 
 // operationGroup is the operations of one tag.
@@ -71,7 +72,7 @@ func (s *server) product(v *visit) error {
 		}
 	}
 	if any == nil {
-		return errNotFound
+		return web.ErrNotFound
 	}
 	view := productViewOf(any)
 	view.Frame = v.frame(view.Title, "products", e)
@@ -86,7 +87,7 @@ func (s *server) product(v *visit) error {
 
 // held is the product as the partner has it in an environment, nil where it has it not.
 func (v *visit) held(name, environment string) (*manager.CatalogProduct, error) {
-	catalog, err := v.service.Catalog(v.ctx(), v.name(), environment)
+	catalog, err := v.Service.Catalog(v.ctx(), v.name(), environment)
 	if err != nil {
 		return nil, err
 	}
@@ -116,16 +117,16 @@ func (v *visit) fill(view *productView, p *manager.CatalogProduct, e *scope) err
 	if p.Subscription != nil {
 		view.Applications = p.Subscription.Spec.Applications
 		if ends := p.Subscription.Spec.EndsAt; ends != nil {
-			view.Until = day(*ends)
+			view.Until = web.Day(*ends)
 		}
 	}
 	for _, host := range p.Hosts {
 		view.Hosts = append(view.Hosts, hostView{host, addressOf(gateway, host).url("")})
 	}
 	view.Groups = groupsOf(*p, gateway)
-	view.Count = count(int64(len(p.Operations)+len(p.Suspended)), "operation")
+	view.Count = web.Count(int64(len(p.Operations)+len(p.Suspended)), "operation")
 	view.Curl = firstCurl(view.Groups)
-	uses, err := v.service.LimitUse(v.ctx(), v.name(), e.name())
+	uses, err := v.Service.LimitUse(v.ctx(), v.name(), e.name())
 	if err == nil {
 		view.Limits = limitsOf(*p, uses, v)
 	}
@@ -192,7 +193,7 @@ func (o operationView) ease() int {
 func limitsOf(p manager.CatalogProduct, uses []manager.LimitUse, v *visit) []limitView {
 	var list []limitView
 	for _, limit := range p.Limits {
-		view := limitView{Name: limit.Name, Words: limitWords(limit), Operations: limit.Operations}
+		view := limitView{Name: limit.Name, Words: web.LimitWords(limit), Operations: limit.Operations}
 		for _, use := range uses {
 			if limit.Quota != nil && use.Limit.Name == limit.Name && countsFor(use, p.Subscription) {
 				view.Uses = append(view.Uses, useOf(use, v))
@@ -211,7 +212,7 @@ func countsFor(use manager.LimitUse, subscription *manager.Subscription) bool {
 func useOf(use manager.LimitUse, v *visit) useView {
 	of := use.Used + use.Remaining
 	return useView{
-		Application: use.Application, Used: number(use.Used), Of: number(of),
-		Percent: percent(use.Used, of), Resets: until(use.ResetsAt, v.now()),
+		Application: use.Application, Used: web.Number(use.Used), Of: web.Number(of),
+		Percent: web.Percent(use.Used, of), Resets: web.Until(use.ResetsAt, v.Now()),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"sort"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 // shownAtOnce is how many operations a card of the catalog shows before it folds the rest.
@@ -21,15 +22,12 @@ type productsView struct {
 
 type productCard struct {
 	Name, Title, Summary, URL string
-	State                     stateBadge
+	State                     web.Badge
 	Deprecated                bool
 	Limits                    []string
 	Operations, More          []operationView
 	Count                     string
 }
-
-// stateBadge tells a state by a word and a tone. Word is empty for what needs no telling.
-type stateBadge struct{ Word, Tone, Text string }
 
 // operationView is one operation. Callable is what the gateway lets through:
 // only then does it carry its data- attributes.
@@ -49,7 +47,7 @@ func (s *server) products(v *visit) error {
 	if err != nil {
 		return err
 	}
-	catalog, err := s.service.Catalog(v.ctx(), v.name(), e.name())
+	catalog, err := s.Service.Catalog(v.ctx(), v.name(), e.name())
 	if err != nil {
 		return err
 	}
@@ -60,7 +58,7 @@ func (s *server) products(v *visit) error {
 		callable += int64(len(p.Operations))
 		view.Products = append(view.Products, cardOf(p, e.name()))
 	}
-	view.Callable = count(callable, "operation")
+	view.Callable = web.Count(callable, "operation")
 	if err := v.keyHint(&view, e.name()); err != nil {
 		return err
 	}
@@ -80,7 +78,7 @@ func place(p manager.CatalogProduct) int {
 
 // keyHint finds out whether the member still needs a key to call anything.
 func (v *visit) keyHint(view *productsView, environment string) error {
-	keys, err := v.service.Credentials(v.ctx(), v.name(), "")
+	keys, err := v.Service.Credentials(v.ctx(), v.name(), "")
 	if err != nil {
 		return err
 	}
@@ -107,30 +105,30 @@ func cardOf(p manager.CatalogProduct, environment string) productCard {
 		Deprecated: spec.Lifecycle == manager.LifecycleDeprecated,
 	}
 	for _, limit := range p.Limits {
-		card.Limits = append(card.Limits, limitWords(limit))
+		card.Limits = append(card.Limits, web.LimitWords(limit))
 	}
 	operations := operationsOf(p)
-	card.Count = count(int64(len(operations)), "operation")
+	card.Count = web.Count(int64(len(operations)), "operation")
 	card.Operations = operations[:min(len(operations), shownAtOnce)]
 	card.More = operations[len(card.Operations):]
 	return card
 }
 
 // stateOf says why a product in the catalog cannot be called, if so.
-func stateOf(p manager.CatalogProduct) stateBadge {
+func stateOf(p manager.CatalogProduct) web.Badge {
 	switch p.State {
 	case manager.CatalogSuspended:
-		return stateBadge{"Suspended", "bad", "Calls are refused until it is active again. Ask your contact at the provider."}
+		return web.Badge{Word: "Suspended", Tone: "bad", Text: "Calls are refused until it is active again. Ask your contact at the provider."}
 	case manager.CatalogRequested:
-		return stateBadge{"Requested", "warn", "Access is asked for and not given yet."}
+		return web.Badge{Word: "Requested", Tone: "warn", Text: "Access is asked for and not given yet."}
 	case manager.CatalogScheduled:
 		text := "Access has not begun yet."
 		if p.Subscription != nil && p.Subscription.Spec.StartsAt != nil {
-			text = "Access begins on " + day(*p.Subscription.Spec.StartsAt).Text + "."
+			text = "Access begins on " + web.Day(*p.Subscription.Spec.StartsAt).Text + "."
 		}
-		return stateBadge{"Scheduled", "warn", text}
+		return web.Badge{Word: "Scheduled", Tone: "warn", Text: text}
 	}
-	return stateBadge{}
+	return web.Badge{}
 }
 
 // operationsOf are the operations to show: callable ones, or those that are suspended.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 // requestsOnPage is how many requests are read at a time.
@@ -18,10 +18,10 @@ const requestsOnPage = 50
 type requestsView struct {
 	Frame      frame
 	Form       requestFilter
-	Products   []choice
-	Operations []choice
-	Outcomes   []choice
-	Ranges     []choice
+	Products   []web.Choice
+	Operations []web.Choice
+	Outcomes   []web.Choice
+	Ranges     []web.Choice
 	Items      []requestItem
 	Older      string // address of the page of older ones
 	Newest     string // address of the first page, where this is not it
@@ -36,12 +36,12 @@ type requestFilter struct {
 
 // requestItem is one logged decision.
 type requestItem struct {
-	Time        moment
+	Time        web.Moment
 	Date        string
 	Method      string
 	Path        string
 	Status      string
-	Outcome     outcomeView
+	Outcome     web.Outcome
 	Product     string
 	Operation   string
 	Application string
@@ -53,17 +53,10 @@ type requestItem struct {
 	Proxy       string
 }
 
-// outcomeView is an outcome with what it means.
-type outcomeView struct {
-	Code, Title, Detail string
-	URL                 string // the page about the code; empty for what was admitted
-	Tone                string // good, warn (a limit), bad
-}
-
 func readRequestFilter(query url.Values) requestFilter {
 	return requestFilter{
 		Environment: query.Get("environment"), Product: query.Get("product"), Operation: query.Get("operation"),
-		Outcome: query.Get("outcome"), Range: rangeOf(query.Get("range"), "24h").value, RequestID: strings.TrimSpace(query.Get("request_id")),
+		Outcome: query.Get("outcome"), Range: web.RangeOf(query.Get("range"), "24h").Value, RequestID: strings.TrimSpace(query.Get("request_id")),
 	}
 }
 
@@ -73,14 +66,14 @@ func (s *server) requests(v *visit) error {
 		return err
 	}
 	form := readRequestFilter(v.r.URL.Query())
-	view := requestsView{Frame: v.frame("Requests", "requests", e), Form: form, Ranges: rangeChoices(form.Range), Outcomes: outcomeChoices(form.Outcome)}
+	view := requestsView{Frame: v.frame("Requests", "requests", e), Form: form, Ranges: rangeChoices(form.Range), Outcomes: web.OutcomeChoices(form.Outcome)}
 	view.Filtered = form.Product+form.Operation+form.Outcome+form.RequestID+v.r.URL.Query().Get("cursor") != ""
 	held, err := v.heldOperations()
 	if err != nil {
 		return err
 	}
 	view.Products, view.Operations = productFilter(held, form.Product), operationFilter(held, form)
-	page, err := s.service.Requests(v.ctx(), v.requestQuery(form))
+	page, err := s.Service.Requests(v.ctx(), v.requestQuery(form))
 	if err != nil {
 		return err
 	}
@@ -88,10 +81,10 @@ func (s *server) requests(v *visit) error {
 		view.Items = append(view.Items, requestItemOf(record, e))
 	}
 	if page.Next != "" {
-		view.Older = withCursor(v.r.URL, page.Next)
+		view.Older = web.WithCursor(v.r.URL, page.Next)
 	}
 	if v.r.URL.Query().Get("cursor") != "" {
-		view.Newest = withQuery(v.r.URL, "cursor", "")
+		view.Newest = web.WithQuery(v.r.URL, "cursor", "")
 	}
 	if len(view.Items) == 0 && !view.Filtered {
 		if view.Curl, err = v.tryLine(e.chosen()[0].Metadata.Name); err != nil {
@@ -109,22 +102,16 @@ func (v *visit) requestQuery(form requestFilter) manager.RequestQuery {
 		RequestID: form.RequestID, Limit: requestsOnPage, Cursor: v.r.URL.Query().Get("cursor"),
 	}
 	if form.RequestID == "" { // an id is looked for in all that is kept
-		q.From, q.To = rangeOf(form.Range, "24h").period(v.now())
+		q.From, q.To = web.RangeOf(form.Range, "24h").Period(v.Now())
 	}
 	return q
-}
-
-func withCursor(u *url.URL, cursor string) string {
-	query := u.Query()
-	query.Set("cursor", cursor)
-	return u.Path + "?" + query.Encode()
 }
 
 func requestItemOf(r manager.RequestRecord, e *scope) requestItem {
 	at := r.Time.UTC()
 	item := requestItem{
 		Time: exactly(at), Date: at.Format("2 Jan"),
-		Method: r.Method, Path: r.Path, Outcome: outcomeOf(r.Key.Outcome),
+		Method: r.Method, Path: r.Path, Outcome: web.OutcomeOf(r.Key.Outcome),
 		Product: r.Key.Product, Operation: r.Key.Operation, Application: r.Key.Application,
 		Environment: e.titled(r.Key.Environment), Credential: r.Credential, Limit: r.Limit, RequestID: r.RequestID,
 		Policy: strconv.FormatInt(r.PolicyVersion, 10), Proxy: r.Proxy,
@@ -136,53 +123,29 @@ func requestItemOf(r manager.RequestRecord, e *scope) requestItem {
 }
 
 // exactly shows seconds, and milliseconds where there is room.
-func exactly(t time.Time) moment {
-	m := momentOf(t, t.Format("15:04:05"))
+func exactly(t time.Time) web.Moment {
+	m := web.MomentOf(t, t.Format("15:04:05"))
 	m.Full = t.Format("2 January 2006, 15:04:05.000 UTC")
 	return m
 }
 
-func outcomeOf(name string) outcomeView {
-	code, ok := policy.ParseCode(name)
-	if !ok {
-		return outcomeView{Code: name, Title: name, Tone: "bad"}
-	}
-	info := code.Info()
-	view := outcomeView{Code: name, Title: info.Title, Detail: info.Detail, Tone: "good"}
-	if code.Refused() {
-		view.URL, view.Tone = errorPath(name), "bad"
-		if info.Status == 429 {
-			view.Tone = "warn"
-		}
-	}
-	return view
-}
-
-func outcomeChoices(current string) []choice {
-	list := []choice{{"", "All outcomes", "", current == ""}}
-	for _, code := range append([]policy.Code{policy.Admitted}, policy.Refusals()...) {
-		list = append(list, choice{code.String(), code.String(), "", code.String() == current})
-	}
-	return list
-}
-
-func rangeChoices(current string) []choice {
-	list := make([]choice, 0, len(ranges))
-	for _, r := range ranges {
-		list = append(list, choice{r.value, r.label, "", r.value == current})
+func rangeChoices(current string) []web.Choice {
+	list := make([]web.Choice, 0, len(web.Ranges))
+	for _, r := range web.Ranges {
+		list = append(list, web.Choice{Value: r.Value, Label: r.Label, Current: r.Value == current})
 	}
 	return list
 }
 
 // heldOperations are the operations of each product that the partner holds in any environment.
 func (v *visit) heldOperations() (map[string][]string, error) {
-	environments, err := v.service.PartnerEnvironments(v.ctx(), v.name())
+	environments, err := v.Service.PartnerEnvironments(v.ctx(), v.name())
 	if err != nil {
 		return nil, err
 	}
 	held := map[string]map[string]bool{}
 	for _, environment := range environments {
-		catalog, err := v.service.Catalog(v.ctx(), v.name(), environment.Metadata.Name)
+		catalog, err := v.Service.Catalog(v.ctx(), v.name(), environment.Metadata.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -212,13 +175,13 @@ func sortedNames[T any](set map[string]T) []string {
 	return names
 }
 
-func productFilter(held map[string][]string, current string) []choice {
-	list := []choice{{"", "All products", "", current == ""}}
+func productFilter(held map[string][]string, current string) []web.Choice {
+	list := []web.Choice{{Label: "All products", Current: current == ""}}
 	return appendNames(list, sortedNames(held), current)
 }
 
 // operationFilter offers the operations of the product chosen, or of all.
-func operationFilter(held map[string][]string, form requestFilter) []choice {
+func operationFilter(held map[string][]string, form requestFilter) []web.Choice {
 	all := map[string]bool{}
 	for product, operations := range held {
 		for _, operation := range operations {
@@ -227,19 +190,19 @@ func operationFilter(held map[string][]string, form requestFilter) []choice {
 			}
 		}
 	}
-	list := []choice{{"", "All operations", "", form.Operation == ""}}
+	list := []web.Choice{{Label: "All operations", Current: form.Operation == ""}}
 	return appendNames(list, sortedNames(all), form.Operation)
 }
 
 // appendNames adds names, and current where it is none of them: what the address asks for is shown.
-func appendNames(list []choice, names []string, current string) []choice {
+func appendNames(list []web.Choice, names []string, current string) []web.Choice {
 	known := current == ""
 	for _, name := range names {
-		list = append(list, choice{name, name, "", name == current})
+		list = append(list, web.Choice{Value: name, Label: name, Current: name == current})
 		known = known || name == current
 	}
 	if !known {
-		list = append(list, choice{current, current, "", true})
+		list = append(list, web.Choice{Value: current, Label: current, Current: true})
 	}
 	return list
 }

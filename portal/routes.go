@@ -30,10 +30,10 @@ type route struct {
 // table are all routes. The portal is built from it and from nothing else.
 func (s *server) table() []route {
 	open := func(pattern string, page http.HandlerFunc) route {
-		return route{pattern: pattern, access: anybody, open: s.public(page)}
+		return route{pattern: pattern, access: anybody, open: s.Public(page)}
 	}
 	return []route{
-		{pattern: "GET /static/", access: anybody, open: s.assets},
+		{pattern: "GET /static/", access: anybody, open: s.Assets},
 		{pattern: "GET /robots.txt", access: anybody, open: http.HandlerFunc(robots)},
 		{pattern: "GET /{$}", access: anybody, open: http.RedirectHandler("/products", http.StatusSeeOther)},
 		open("GET /docs/errors", s.errorIndex),
@@ -43,7 +43,7 @@ func (s *server) table() []route {
 		open("POST /logout", s.logout),
 		open("GET /invitation", s.invitation),
 		open("POST /invitation", s.accept),
-		open("POST /theme", s.chooseTheme),
+		open("POST /theme", s.ChooseTheme),
 
 		{pattern: "GET /catalog.json", access: programs, page: s.catalog},
 		{pattern: "POST /partner", access: members, page: s.choosePartner},

@@ -7,15 +7,16 @@ import (
 
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 // usageView is what was called, and what of the contract is spent.
 type usageView struct {
 	Frame       frame
-	Ranges      []link
-	From        moment
+	Ranges      []web.Link
+	From        web.Moment
 	Product     string // the filter; empty for all
-	Products    []choice
+	Products    []web.Choice
 	Range       string
 	Total       string
 	Admitted    string
@@ -33,7 +34,7 @@ type usageView struct {
 
 // usageStep is one bar of the chart and one row of its table.
 type usageStep struct {
-	At                moment
+	At                web.Moment
 	Admitted, Refused int64
 	Unix              int64
 }
@@ -81,19 +82,19 @@ func (s *server) usage(v *visit) error {
 }
 
 // usageQuestion reads what the address asks for.
-func (v *visit) usageQuestion(e *scope) (usageView, timeRange, manager.UsageQuery) {
+func (v *visit) usageQuestion(e *scope) (usageView, web.TimeRange, manager.UsageQuery) {
 	query := v.r.URL.Query()
-	span := rangeOf(query.Get("range"), "24h")
-	if span.step < time.Hour { // finer than the chart
-		span = rangeOf("", "24h")
+	span := web.RangeOf(query.Get("range"), "24h")
+	if span.Step < time.Hour { // finer than the chart
+		span = web.RangeOf("", "24h")
 	}
-	from, to := span.period(v.now())
+	from, to := span.Period(v.Now())
 	view := usageView{
-		Frame: v.frame("Usage", "usage", e), Range: span.value, Product: query.Get("product"),
-		From: momentOf(from, from.Format("2 Jan 2006, 15:04")), Daily: span.step == 24*time.Hour,
+		Frame: v.frame("Usage", "usage", e), Range: span.Value, Product: query.Get("product"),
+		From: web.MomentOf(from, from.Format("2 Jan 2006, 15:04")), Daily: span.Step == 24*time.Hour,
 	}
-	for _, r := range ranges[1:] {
-		view.Ranges = append(view.Ranges, link{Title: r.label, URL: withQuery(v.r.URL, "range", r.value), Current: r.value == span.value})
+	for _, r := range web.Ranges[1:] {
+		view.Ranges = append(view.Ranges, web.Link{Title: r.Label, URL: web.WithQuery(v.r.URL, "range", r.Value), Current: r.Value == span.Value})
 	}
 	match := manager.UsageKey{Partner: v.name(), Environment: e.name(), Product: view.Product}
 	return view, span, manager.UsageQuery{Match: match, From: from, To: to}
@@ -102,7 +103,7 @@ func (v *visit) usageQuestion(e *scope) (usageView, timeRange, manager.UsageQuer
 // breakdowns sums by product, operation and outcome from one query.
 func (v *visit) breakdowns(view *usageView, q manager.UsageQuery, e *scope) error {
 	q.GroupBy = []manager.UsageDimension{manager.ByProduct, manager.ByEnvironment, manager.ByOperation, manager.ByOutcome}
-	sums, err := v.service.Usage(v.ctx(), q)
+	sums, err := v.Service.Usage(v.ctx(), q)
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func (v *visit) breakdowns(view *usageView, q manager.UsageQuery, e *scope) erro
 		operations.add(product+"\x00"+environment+"\x00"+operation,
 			usageRow{Name: operation, Label: operation, Note: product, Environment: e.titled(environment)}, sum.Requests, bad)
 	}
-	view.Total, view.Admitted, view.Refused, view.RefusedOf = number(total), number(total-refused), number(refused), share(refused, total)
+	view.Total, view.Admitted, view.Refused, view.RefusedOf = web.Number(total), web.Number(total-refused), web.Number(refused), web.Share(refused, total)
 	view.Empty = total == 0
 	view.ByOutcome = outcomes.rows()
 	view.ByProduct, view.ByOperation = products.rows(), operations.rows()
@@ -134,16 +135,16 @@ func (v *visit) link(view *usageView) {
 	to := *v.r.URL
 	to.Path = "/requests"
 	for i, row := range view.ByOutcome {
-		view.ByOutcome[i].URL = withQuery(&to, "outcome", row.Name)
+		view.ByOutcome[i].URL = web.WithQuery(&to, "outcome", row.Name)
 	}
 	for i, row := range view.ByProduct {
 		if row.Name != "" {
-			view.ByProduct[i].URL = withQuery(&to, "product", row.Name)
+			view.ByProduct[i].URL = web.WithQuery(&to, "product", row.Name)
 		}
 	}
 	for i, row := range view.ByOperation {
 		if row.Name != "" {
-			view.ByOperation[i].URL = withQuery(&to, "operation", row.Name)
+			view.ByOperation[i].URL = web.WithQuery(&to, "operation", row.Name)
 		}
 	}
 }
@@ -177,7 +178,7 @@ func (t tally) rows() []usageRow {
 		largest = max(largest, row.count)
 	}
 	for _, row := range t {
-		row.Total, row.Refused, row.Percent = number(row.count), number(row.refused), percent(row.count, largest)
+		row.Total, row.Refused, row.Percent = web.Number(row.count), web.Number(row.refused), web.Percent(row.count, largest)
 		list = append(list, *row)
 	}
 	sort.Slice(list, func(i, j int) bool {
@@ -203,23 +204,23 @@ func outcomeRow(outcome string) usageRow {
 }
 
 // steps fills the chart: every step of the range, also those without a request.
-func (v *visit) steps(view *usageView, q manager.UsageQuery, span timeRange) error {
+func (v *visit) steps(view *usageView, q manager.UsageQuery, span web.TimeRange) error {
 	bucket := manager.ByHour
 	if view.Daily {
 		bucket = manager.ByDay
 	}
 	q.GroupBy = []manager.UsageDimension{bucket, manager.ByOutcome}
-	sums, err := v.service.Usage(v.ctx(), q)
+	sums, err := v.Service.Usage(v.ctx(), q)
 	if err != nil {
 		return err
 	}
-	view.Steps = emptySteps(q.From, q.To, span.step)
+	view.Steps = emptySteps(q.From, q.To, span.Step)
 	for _, sum := range sums {
 		t, err := time.Parse(time.RFC3339, sum.Group[bucket])
 		if err != nil {
 			return err
 		}
-		at := int(t.Sub(q.From) / span.step)
+		at := int(t.Sub(q.From) / span.Step)
 		switch {
 		case t.Before(q.From) || at >= len(view.Steps):
 		case sum.Group[manager.ByOutcome] == policy.Admitted.String():
@@ -237,7 +238,7 @@ func emptySteps(from, to time.Time, step time.Duration) (steps []usageStep) {
 		layout = "Mon 2 Jan"
 	}
 	for t := from; t.Before(to); t = t.Add(step) {
-		steps = append(steps, usageStep{At: momentOf(t, t.Format(layout)), Unix: t.Unix()})
+		steps = append(steps, usageStep{At: web.MomentOf(t, t.Format(layout)), Unix: t.Unix()})
 	}
 	return steps
 }
@@ -246,7 +247,7 @@ func emptySteps(from, to time.Time, step time.Duration) (steps []usageStep) {
 func (v *visit) contract(e *scope) ([]contractRow, error) {
 	var list []contractRow
 	for _, environment := range e.chosen() {
-		uses, err := v.service.LimitUse(v.ctx(), v.name(), environment.Metadata.Name)
+		uses, err := v.Service.LimitUse(v.ctx(), v.name(), environment.Metadata.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -255,7 +256,7 @@ func (v *visit) contract(e *scope) ([]contractRow, error) {
 				continue
 			}
 			row := contractRow{
-				Subscription: title(use.Subscription, "All products"), Limit: use.Limit.Name, Words: limitWords(use.Limit),
+				Subscription: title(use.Subscription, "All products"), Limit: use.Limit.Name, Words: web.LimitWords(use.Limit),
 				Environment: choiceOf(environment), Use: useOf(use, v), Tone: "good",
 			}
 			if row.Use.Percent >= 80 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/telemetry"
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 // visit is one request of a member who is logged in, for one partner. What it
@@ -16,30 +17,30 @@ type visit struct {
 	*server
 	w           http.ResponseWriter
 	r           *http.Request
+	form        url.Values // what was posted
 	email       string
 	memberships []manager.Membership
 	partner     *manager.Partner
 	role        manager.Role
 }
 
-// public is a page for anybody, with the session loaded.
-func (s *server) public(page http.HandlerFunc) http.Handler {
-	return s.sessions.LoadAndSave(page)
-}
-
 // member is a page for members; others go to the login page and come back.
 func (s *server) member(page func(*visit) error) http.Handler {
-	return s.public(func(w http.ResponseWriter, r *http.Request) {
+	return s.Public(func(w http.ResponseWriter, r *http.Request) {
 		v, err := s.visit(w, r)
 		switch {
 		case err != nil:
-			s.fail(w, r, err)
+			s.Fail(w, r, err)
 		case v == nil:
 			s.toLogin(w, r)
 		case v.partner == nil:
-			s.message(w, r, http.StatusForbidden, "You belong to no partner",
+			s.Message(w, r, http.StatusForbidden, "You belong to no partner",
 				"Your login works, but no company lists you as a member. Ask an administrator of your company to invite "+v.email+".")
 		default:
+			var ok bool
+			if v.form, ok = s.ReadForm(w, r); !ok {
+				return
+			}
 			if err := page(v); err != nil {
 				v.fail(err)
 			}
@@ -61,18 +62,18 @@ func (s *server) maker(page func(*visit) error) http.Handler {
 
 // api is a JSON answer for members; its errors are problems, not pages.
 func (s *server) api(answer func(*visit) error) http.Handler {
-	return s.public(func(w http.ResponseWriter, r *http.Request) {
+	return s.Public(func(w http.ResponseWriter, r *http.Request) {
 		v, err := s.visit(w, r)
 		switch {
 		case err != nil:
-			s.problem(w, r, err)
+			s.Problem(w, r, err)
 		case v == nil:
-			s.problem(w, r, &manager.Error{Code: manager.CodeUnauthorized, Message: "Log in at " + s.publicURL + "/login first."})
+			s.Problem(w, r, &manager.Error{Code: manager.CodeUnauthorized, Message: "Log in at " + s.PublicURL + "/login first."})
 		case v.partner == nil:
-			s.problem(w, r, &manager.Error{Code: manager.CodeForbidden, Message: "You are a member of no partner."})
+			s.Problem(w, r, &manager.Error{Code: manager.CodeForbidden, Message: "You are a member of no partner."})
 		default:
 			if err := answer(v); err != nil {
-				s.problem(w, r, err)
+				s.Problem(w, r, err)
 			}
 		}
 	})
@@ -91,32 +92,32 @@ func (s *server) visit(w http.ResponseWriter, r *http.Request) (*visit, error) {
 	if len(v.memberships) == 0 {
 		return v, nil
 	}
-	chosen := v.membership(s.sessions.GetString(ctx, sessionPartner))
+	chosen := v.membership(s.Sessions.GetString(ctx, sessionPartner))
 	if chosen == nil {
 		chosen = &v.memberships[0]
 	}
 	v.role = chosen.Role
-	v.partner, err = read[*manager.Partner](ctx, s.service, manager.Ref{Kind: manager.KindPartner, Name: chosen.Partner})
+	v.partner, err = read[*manager.Partner](ctx, s.Service, manager.Ref{Kind: manager.KindPartner, Name: chosen.Partner})
 	return v, err
 }
 
 // sessionLogin is whose session this is, nil for nobody's. A session whose
 // account is gone or has another password now is ended.
 func (s *server) sessionLogin(ctx context.Context) (*manager.Login, error) {
-	email := s.sessions.GetString(ctx, sessionEmail)
+	email := s.Sessions.GetString(ctx, sessionEmail)
 	if email == "" {
 		return nil, nil
 	}
-	login, err := s.service.Login(ctx, email)
+	login, err := s.Service.Login(ctx, email)
 	switch manager.CodeOf(err) {
 	case manager.CodeNotFound, manager.CodeUnauthorized:
-		return nil, s.sessions.Destroy(ctx)
+		return nil, s.Sessions.Destroy(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if passwordMark(login.Account) != s.sessions.GetString(ctx, sessionPassword) {
-		return nil, s.sessions.Destroy(ctx)
+	if passwordMark(login.Account) != s.Sessions.GetString(ctx, sessionPassword) {
+		return nil, s.Sessions.Destroy(ctx)
 	}
 	return login, nil
 }
@@ -143,46 +144,27 @@ func (v *visit) actor() manager.Actor {
 	return manager.Actor{Name: v.email, Owner: manager.OwnerPortal}
 }
 
-func (v *visit) fail(err error) { v.server.fail(v.w, v.r, err) }
+func (v *visit) fail(err error) { v.server.Fail(v.w, v.r, err) }
 
 // redirect goes to another page of the portal after a POST, which says notice once.
 func (v *visit) redirect(to, notice string) error {
-	v.sessions.Put(v.ctx(), sessionNotice, notice)
+	v.Sessions.Put(v.ctx(), sessionNotice, notice)
 	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
 	return nil
 }
 
-// toLogin sends to the login page, and from there back to the page asked for.
-func (s *server) toLogin(w http.ResponseWriter, r *http.Request) {
-	to := "/login"
-	if next := r.URL.RequestURI(); r.Method == http.MethodGet && next != "/products" {
-		to += "?" + url.Values{"next": {next}}.Encode()
-	}
-	if r.Header.Get("HX-Request") != "" { // a part of a page: the whole page must go
-		w.Header().Set("HX-Redirect", "/login")
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
-}
+func (s *server) toLogin(w http.ResponseWriter, r *http.Request) { s.ToLogin(w, r, "/login") }
 
 // choosePartner keeps which of the person's partners the next pages are about.
 func (s *server) choosePartner(v *visit) error {
-	form, ok := s.readForm(v.w, v.r)
-	if !ok {
-		return nil
-	}
-	chosen := v.membership(form.Get("partner"))
+	chosen := v.membership(v.form.Get("partner"))
 	if chosen == nil {
-		return errNotFound
+		return web.ErrNotFound
 	}
-	s.sessions.Put(v.ctx(), sessionPartner, chosen.Partner)
+	s.Sessions.Put(v.ctx(), sessionPartner, chosen.Partner)
 	http.Redirect(v.w, v.r, "/products", http.StatusSeeOther)
 	return nil
 }
-
-// errNotFound is for what is not there, and for what is another partner's.
-var errNotFound = &manager.Error{Code: manager.CodeNotFound, Message: "There is no such page, or it is not yours to see."}
 
 // read returns a resource as the type that its kind has.
 func read[R manager.Resource](ctx context.Context, service *manager.Service, ref manager.Ref) (R, error) {
@@ -193,7 +175,7 @@ func read[R manager.Resource](ctx context.Context, service *manager.Service, ref
 	}
 	typed, ok := resource.(R)
 	if !ok {
-		return none, errNotFound
+		return none, web.ErrNotFound
 	}
 	return typed, nil
 }

@@ -1,4 +1,4 @@
-package portal
+package web
 
 import (
 	"errors"
@@ -19,11 +19,11 @@ const maxBody = 64 << 10
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// guard is around every answer of the portal: headers, body size, requests
+// Guard is around every answer of the portal: headers, body size, requests
 // from other sites, and what is left of a panic.
-func (s *server) guard(next http.Handler) http.Handler {
+func (s *Site) Guard(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(s.public(s.crossSite))
+	protection.SetDenyHandler(s.Public(s.crossSite))
 	return s.recovering(withHeaders(withOrigin(s.bounded(protection.Handler(next)))))
 }
 
@@ -55,8 +55,8 @@ func withHeaders(next http.Handler) http.Handler {
 	})
 }
 
-func (s *server) bounded(next http.Handler) http.Handler {
-	tooLarge := s.public(s.bodyTooLarge)
+func (s *Site) bounded(next http.Handler) http.Handler {
+	tooLarge := s.Public(s.bodyTooLarge)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > maxBody {
 			tooLarge.ServeHTTP(w, r)
@@ -67,7 +67,7 @@ func (s *server) bounded(next http.Handler) http.Handler {
 	})
 }
 
-func (s *server) recovering(next http.Handler) http.Handler {
+func (s *Site) recovering(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			caught := recover()
@@ -77,15 +77,15 @@ func (s *server) recovering(next http.Handler) http.Handler {
 			if err, ok := caught.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(caught)
 			}
-			s.logger.ErrorContext(r.Context(), "the portal failed", "panic", fmt.Sprint(caught), "method", r.Method, "path", r.URL.Path, "stack", string(debug.Stack()))
-			s.fail(w, r, fmt.Errorf("panic: %v", caught))
+			s.Logger.ErrorContext(r.Context(), "the portal failed", "panic", fmt.Sprint(caught), "method", r.Method, "path", r.URL.Path, "stack", string(debug.Stack()))
+			s.Fail(w, r, fmt.Errorf("panic: %v", caught))
 		}()
 		next.ServeHTTP(w, r)
 	})
 }
 
-// readForm parses the body of a POST. It answers for itself where that fails.
-func (s *server) readForm(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
+// ReadForm parses the body of a POST. It answers for itself where that fails.
+func (s *Site) ReadForm(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
 	err := r.ParseForm()
 	if err == nil {
 		return r.PostForm, true
@@ -93,17 +93,17 @@ func (s *server) readForm(w http.ResponseWriter, r *http.Request) (url.Values, b
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		s.bodyTooLarge(w, r)
 	} else {
-		s.message(w, r, http.StatusBadRequest, "That form could not be read", "The request's body is not a form. Go back and try again.")
+		s.Message(w, r, http.StatusBadRequest, "That form could not be read", "The request's body is not a form. Go back and try again.")
 	}
 	return nil, false
 }
 
-func (s *server) bodyTooLarge(w http.ResponseWriter, r *http.Request) {
+func (s *Site) bodyTooLarge(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
-	s.message(w, r, http.StatusRequestEntityTooLarge, "That is too much", "The portal reads at most 64 kB at a time. Shorten what you sent.")
+	s.Message(w, r, http.StatusRequestEntityTooLarge, "That is too much", "The portal reads at most 64 kB at a time. Shorten what you sent.")
 }
 
-func (s *server) crossSite(w http.ResponseWriter, r *http.Request) {
-	s.message(w, r, http.StatusForbidden, "That request came from another site",
+func (s *Site) crossSite(w http.ResponseWriter, r *http.Request) {
+	s.Message(w, r, http.StatusForbidden, "That request came from another site",
 		"The portal accepts changes only from its own pages. Open the portal and try again there.")
 }

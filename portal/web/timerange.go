@@ -1,15 +1,15 @@
-package portal
+package web
 
 import "time"
 
-// timeRange is a stretch of time that pages offer to look at.
-type timeRange struct {
-	value, label string
-	step         time.Duration                 // of the chart
+// TimeRange is a stretch of time that pages offer to look at.
+type TimeRange struct {
+	Value, Label string
+	Step         time.Duration                 // of the chart
 	from         func(now time.Time) time.Time // whole steps before now
 }
 
-var ranges = []timeRange{
+var Ranges = []TimeRange{
 	{"1h", "Last hour", 5 * time.Minute, func(now time.Time) time.Time { return now.Add(-time.Hour) }},
 	{"24h", "24 hours", time.Hour, func(now time.Time) time.Time { return now.Truncate(time.Hour).Add(-23 * time.Hour) }},
 	{"7d", "7 days", 24 * time.Hour, func(now time.Time) time.Time { return now.Truncate(24*time.Hour).AddDate(0, 0, -6) }},
@@ -19,14 +19,14 @@ var ranges = []timeRange{
 	}},
 }
 
-// rangeOf is the range that the address asks for, else the one named otherwise.
-func rangeOf(value, otherwise string) timeRange {
-	fallback := ranges[0]
-	for _, r := range ranges {
-		if r.value == value {
+// RangeOf is the range that the address asks for, else the one named otherwise.
+func RangeOf(value, otherwise string) TimeRange {
+	fallback := Ranges[0]
+	for _, r := range Ranges {
+		if r.Value == value {
 			return r
 		}
-		if r.value == otherwise {
+		if r.Value == otherwise {
 			fallback = r
 		}
 	}
@@ -35,7 +35,7 @@ func rangeOf(value, otherwise string) timeRange {
 
 // period is a range as of now: [from, to), a minute beyond now so that the
 // minute under way counts.
-func (r timeRange) period(now time.Time) (from, to time.Time) {
+func (r TimeRange) Period(now time.Time) (from, to time.Time) {
 	now = now.UTC()
 	return r.from(now), now.Add(time.Minute)
 }

@@ -1,22 +1,15 @@
-package portal
+package web
 
 import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	"embed"
 	"encoding/hex"
 	"io/fs"
 	"net/http"
 	"path"
 	"strings"
 )
-
-// static holds the portal's own files and, in vendor/, what `make portal`
-// copies from npm packages. Without the latter it still compiles.
-//
-//go:embed static
-var staticFiles embed.FS
 
 // required are the files that `npm run vendor` makes.
 var required = []string{"vendor/pico.css", "vendor/htmx.js", "vendor/uplot.js", "vendor/uplot.css"}
@@ -28,10 +21,10 @@ var contentTypes = map[string]string{
 	".txt": "text/plain; charset=utf-8",
 }
 
-// assets serves static files under URLs that change with their content.
-type assets struct {
+// Assets serves static files under URLs that change with their content.
+type Assets struct {
 	files   map[string]asset
-	missing string // names of the required files that are not there
+	Missing string // names of the required files that are not there
 }
 
 type asset struct {
@@ -41,9 +34,9 @@ type asset struct {
 	zipped      []byte
 }
 
-// loadAssets reads all files below static/.
-func loadAssets(files fs.FS) (*assets, error) {
-	a := &assets{files: map[string]asset{}}
+// LoadAssets reads all files below static/.
+func LoadAssets(files fs.FS) (*Assets, error) {
+	a := &Assets{files: map[string]asset{}}
 	err := fs.WalkDir(files, "static", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -61,7 +54,7 @@ func loadAssets(files fs.FS) (*assets, error) {
 			missing = append(missing, name)
 		}
 	}
-	a.missing = strings.Join(missing, ", ")
+	a.Missing = strings.Join(missing, ", ")
 	return a, err
 }
 
@@ -83,14 +76,14 @@ func newAsset(name string, body []byte) (asset, error) {
 	}, nil
 }
 
-// url is where the file of that name is served, with its checksum.
-func (a *assets) url(name string) string {
+// URL is where the file of that name is served, with its checksum.
+func (a *Assets) URL(name string) string {
 	return "/static/" + a.files[name].sum + "/" + name
 }
 
 // ServeHTTP answers /static/SUM/NAME. A page from before an upgrade may ask for
 // an old sum: it gets the new file, which then must not be kept under that URL.
-func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *Assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	sum, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/static/"), "/")
 	file, ok := a.files[name]
 	if !ok {
