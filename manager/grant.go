@@ -191,3 +191,10 @@ func (s *Service) ProductsOf(g *Grant) []string {
 	}
 	return covered
 }
+
+// MayPut tells whether the grant permits to replace what is stored by r, which
+// is no product. Whether the policy would be valid then is another question.
+func (s *Service) MayPut(g *Grant, r Resource) bool {
+	policy := s.current()
+	return g.permits(policy, policy, []Change{{Ref: r.Ref(), After: r}}) == nil
+}

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"encoding/hex"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,9 @@ type Published struct {
 	policy *state                        // that it was compiled from
 	before map[[32]byte]*policy.Manifest // the last few, by their digests
 }
+
+// Lineage tells the policies of one store from those of another, in hexadecimal.
+func (p *Published) Lineage() string { return hex.EncodeToString(p.policy.lineage[:]) }
 
 // ManifestFor is the manifest for a proxy that holds the one with that digest:
 // a delta from that where it is one of the last few.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -51,35 +50,8 @@ func (s *Service) List(ctx context.Context, kind Kind, partner string, limit int
 
 // Search is List of those resources that have text in their name or title,
 // whatever the case.
-func (s *Service) Search(_ context.Context, kind Kind, partner, text string, limit int, cursor string) (*Page, error) {
-	switch {
-	case len(text) > maxTitle:
-		return nil, invalid("q", fmt.Sprintf("is longer than any title; give at most %d bytes", maxTitle))
-	case limit < 0 || limit > maxPage:
-		return nil, invalid("limit", fmt.Sprintf("%d is out of range; give 1 to %d", limit, maxPage))
-	case limit == 0:
-		limit = defaultPage
-	}
-	after, err := readCursor(cursor)
-	if err != nil {
-		return nil, err
-	}
-	all := s.current().list(kind, partner)
-	if text = strings.ToLower(text); text != "" {
-		all = slices.DeleteFunc(all, func(r Resource) bool {
-			return !strings.Contains(r.Meta().Name, text) && !strings.Contains(strings.ToLower(titleOf(r)), text)
-		})
-	}
-	from := slices.IndexFunc(all, func(r Resource) bool { return cursorOf(r) > after })
-	if from < 0 {
-		return &Page{}, nil
-	}
-	page := &Page{Items: all[from:min(from+limit, len(all))]}
-	if from+limit < len(all) {
-		last := page.Items[len(page.Items)-1]
-		page.Next = base64.RawURLEncoding.EncodeToString([]byte(cursorOf(last)))
-	}
-	return page, nil
+func (s *Service) Search(ctx context.Context, kind Kind, partner, text string, limit int, cursor string) (*Page, error) {
+	return s.Find(ctx, Query{Kind: kind, Partner: partner, Text: text, Limit: limit, Cursor: cursor})
 }
 
 // titleOf is a resource's title; a subscription's is the product's name.

@@ -19,6 +19,8 @@ type state struct {
 	plans        map[string]*Plan
 	partners     map[string]*partnerState
 	credentials  credentialIndex
+
+	lookup *lookup // of this revision alone
 }
 
 // partnerState is a partner with all that it owns. Partner is nil where
@@ -48,6 +50,7 @@ func (x *credentialIndex) get(id string) *Credential { return (*x.shard(id))[id]
 
 func newState() *state {
 	return &state{
+		lookup:       &lookup{},
 		environments: map[string]*Environment{},
 		products:     map[string]*Product{},
 		plans:        map[string]*Plan{},
@@ -58,7 +61,7 @@ func newState() *state {
 // with returns the state after changes, at a revision.
 func (s *state) with(changes []Change, revision int64) *state {
 	e := &stateEditor{next: *s, mine: map[any]bool{}}
-	e.next.revision = revision
+	e.next.revision, e.next.lookup = revision, &lookup{}
 	for _, c := range changes {
 		e.set(c.Ref, c.After)
 	}
