@@ -30,7 +30,7 @@ type InvitationView struct {
 }
 
 func errInvitation() error {
-	return &Error{Code: CodeNotFound, Message: "This link is not valid any more: it has been used, replaced or taken back, or it is older than 72 hours. Ask an administrator of your company for a new one."}
+	return &Error{Code: CodeNotFound, Message: "This link is not valid any more: it has been used, replaced or taken back, it is older than 72 hours, or who made it is no administrator any more. Ask an administrator of your company for a new one."}
 }
 
 // Invite makes the link by which email becomes a member; it replaces an earlier
@@ -53,7 +53,7 @@ func (s *Service) Invite(ctx context.Context, actor Actor, partner, email string
 	token := randomText(tokenLength, tokenAlphabet)
 	now := *s.timestamp()
 	i := Invitation{Digest: sha256.Sum256([]byte(token)), Partner: partner, Email: email, Role: role, InvitedBy: actor.Name,
-		CreatedAt: now, ExpiresAt: now.Add(invitationKept)}
+		OnBehalfOf: actor.Owner, CreatedAt: now, ExpiresAt: now.Add(invitationKept)}
 	if err := s.store.PutInvitation(ctx, i, s.invitationEntry(ctx, actor, actionInvited, i)); err != nil {
 		return nil, s.unavailable("PutInvitation", err)
 	}
@@ -89,17 +89,33 @@ func (s *Service) Invitations(ctx context.Context, actor Actor, partner string) 
 	if err := s.authorize(ctx, actor, partner, RoleAdmin); err != nil {
 		return nil, err
 	}
+	members, err := s.memberships(ctx, partner)
+	if err != nil {
+		return nil, err
+	}
+	return s.validInvitations(ctx, partner, members)
+}
+
+// validInvitations are those of a partner that can still be accepted.
+func (s *Service) validInvitations(ctx context.Context, partner string, members []Membership) (valid []Invitation, err error) {
 	all, err := s.store.Invitations(ctx, partner)
 	if err != nil {
 		return nil, s.unavailable("Invitations", err)
 	}
-	var valid []Invitation
 	for _, i := range all {
-		if s.now().Before(i.ExpiresAt) {
+		if s.now().Before(i.ExpiresAt) && stands(i, members) {
 			valid = append(valid, i)
 		}
 	}
 	return valid, nil
+}
+
+// stands tells whether who made an invitation could still make it: an operator,
+// or one of the members who is an admin.
+func stands(i Invitation, members []Membership) bool {
+	return i.OnBehalfOf == OwnerAPI || slices.ContainsFunc(members, func(m Membership) bool {
+		return m.Email == i.InvitedBy && m.Role == RoleAdmin
+	})
 }
 
 // CancelInvitation takes an invitation back; CodeNotFound where there is none.
@@ -112,24 +128,36 @@ func (s *Service) CancelInvitation(ctx context.Context, actor Actor, partner, em
 	if !slices.ContainsFunc(all, func(i Invitation) bool { return i.Email == email }) {
 		return &Error{Code: CodeNotFound, Message: fmt.Sprintf("%s has not invited %s", partner, shortened(email))}
 	}
-	return s.dropInvitation(ctx, actor, partner, email)
+	_, err = s.dropInvitation(ctx, actor, partner, email)
+	return err
 }
 
-// dropInvitation deletes the invitation of an email where there is one, also an expired one.
-func (s *Service) dropInvitation(ctx context.Context, actor Actor, partner, email string) error {
+// dropInvitation deletes the invitation of an email, also an expired one; false where there is none.
+func (s *Service) dropInvitation(ctx context.Context, actor Actor, partner, email string) (dropped bool, err error) {
+	return s.dropInvitations(ctx, actor, partner, func(i Invitation) bool { return i.Email == email })
+}
+
+// dropInvitationsBy deletes what a member has invited.
+func (s *Service) dropInvitationsBy(ctx context.Context, actor Actor, partner, member string) error {
+	_, err := s.dropInvitations(ctx, actor, partner, func(i Invitation) bool { return i.OnBehalfOf != OwnerAPI && i.InvitedBy == member })
+	return err
+}
+
+func (s *Service) dropInvitations(ctx context.Context, actor Actor, partner string, which func(Invitation) bool) (dropped bool, err error) {
 	all, err := s.store.Invitations(ctx, partner)
 	if err != nil {
-		return s.unavailable("Invitations", err)
+		return false, s.unavailable("Invitations", err)
 	}
 	for _, i := range all {
-		if i.Email != email {
+		if !which(i) {
 			continue
 		}
-		if err := s.store.DeleteInvitation(ctx, partner, email, s.invitationEntry(ctx, actor, string(ActionDeleted), i)); err != nil {
-			return s.unavailable("DeleteInvitation", err)
+		if err := s.store.DeleteInvitation(ctx, partner, i.Email, s.invitationEntry(ctx, actor, string(ActionDeleted), i)); err != nil {
+			return dropped, s.unavailable("DeleteInvitation", err)
 		}
+		dropped = true
 	}
-	return nil
+	return dropped, nil
 }
 
 // InvitationOf is the invitation of a link's token; CodeNotFound where it is not valid.
@@ -154,6 +182,13 @@ func (s *Service) invited(ctx context.Context, token string) (*Invitation, *Acco
 	if err != nil {
 		return nil, nil, s.unavailable("Invitation", err)
 	}
+	members, err := s.memberships(ctx, i.Partner)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !stands(*i, members) {
+		return nil, nil, errInvitation()
+	}
 	account, err := s.store.Account(ctx, i.Email)
 	if errors.Is(err, ErrMissing) {
 		return i, &Account{Email: i.Email, CreatedAt: *s.timestamp()}, nil
@@ -168,7 +203,7 @@ func (s *Service) invited(ctx context.Context, token string) (*Invitation, *Acco
 // login. Password becomes that of a person who has none; it must be the
 // password of one who has, since the link proves only that somebody was
 // invited, not who opens it. For the same reason the link sets no password for
-// somebody who is a member elsewhere.
+// somebody who is a member elsewhere, unless an operator has made it.
 func (s *Service) AcceptInvitation(ctx context.Context, token, password string) (*Login, error) {
 	i, account, err := s.invited(ctx, token)
 	if err != nil {
@@ -204,6 +239,20 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, password string) 
 }
 
 func (s *Service) firstPassword(ctx context.Context, i *Invitation, account *Account, password string) error {
+	if i.OnBehalfOf != OwnerAPI {
+		if err := s.belongsNowhereElse(ctx, i); err != nil {
+			return err
+		}
+	}
+	if err := checkPasswordLength(password); err != nil {
+		return err
+	}
+	hash, err := s.passwords.hash(ctx, password)
+	account.PasswordHash = hash
+	return err
+}
+
+func (s *Service) belongsNowhereElse(ctx context.Context, i *Invitation) error {
 	elsewhere, err := s.store.Memberships(ctx, "", i.Email)
 	if err != nil {
 		return s.unavailable("Memberships", err)
@@ -213,11 +262,7 @@ func (s *Service) firstPassword(ctx context.Context, i *Invitation, account *Acc
 			return &Error{Code: CodeConflict, Message: "You are a member of another company already, but have no password yet. Ask the operator to set one, then open this link again."}
 		}
 	}
-	if err := checkPasswordLength(password); err != nil {
-		return err
-	}
-	account.PasswordHash, err = s.passwords.hash(ctx, password)
-	return err
+	return nil
 }
 
 // acceptedMembership keeps the role of one who is a member already.

@@ -31,13 +31,33 @@ type Membership struct {
 
 // Invitation lets whoever has its link become a member, once.
 type Invitation struct {
-	Digest    [32]byte // SHA-256 of the link's token
-	Partner   string
-	Email     string
-	Role      Role
-	InvitedBy string
-	CreatedAt time.Time
-	ExpiresAt time.Time
+	Digest     [32]byte // SHA-256 of the link's token
+	Partner    string
+	Email      string
+	Role       Role
+	InvitedBy  string
+	OnBehalfOf Owner `json:",omitempty"` // api: an operator invited; else a member, and it ends when that one is no admin any more
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+}
+
+// MemberState says whether somebody has begun to log in for a partner.
+type MemberState string
+
+// The states of a member: invited are those who have no password yet, and
+// those who have a link and have not opened it.
+const (
+	MemberActive  MemberState = "active"
+	MemberInvited MemberState = "invited"
+)
+
+// Member is somebody who belongs to a partner, or is invited to.
+type Member struct {
+	Membership
+	Joined      bool // false: there is an invitation and no membership
+	State       MemberState
+	LastLoginAt *time.Time  // for whichever partner; not for the eyes of other members
+	Invitation  *Invitation // that can still be accepted; nil: none
 }
 
 // Session is one login of the portal, stored under the SHA-256 of its token.

@@ -111,18 +111,6 @@ func (s *Service) login(ctx context.Context, account *Account) (*Login, error) {
 	return login, nil
 }
 
-// Members lists the members of a partner, by email.
-func (s *Service) Members(ctx context.Context, partner string) ([]Membership, error) {
-	if err := s.partnerExists(partner); err != nil {
-		return nil, err
-	}
-	members, err := s.store.Memberships(ctx, partner, "")
-	if err != nil {
-		return nil, s.unavailable("Memberships", err)
-	}
-	return members, nil
-}
-
 // InviteMember makes email a member of partner with a role, or gives the member
 // that role. It is for operators: members invite by link, see Invite.
 func (s *Service) InviteMember(ctx context.Context, actor Actor, partner, email string, role Role) error {
@@ -150,6 +138,11 @@ func (s *Service) InviteMember(ctx context.Context, actor Actor, partner, email 
 	if err := s.keepsAdmin(ctx, actor, *there, role); err != nil {
 		return err
 	}
+	if role != RoleAdmin {
+		if err := s.dropInvitationsBy(ctx, actor, partner, email); err != nil {
+			return err
+		}
+	}
 	m.CreatedAt = there.CreatedAt
 	return s.putMember(ctx, m, s.memberEntry(ctx, actor, string(ActionUpdated), partner, email, there.Role, role))
 }
@@ -167,7 +160,7 @@ func (s *Service) keepsAdmin(ctx context.Context, actor Actor, m Membership, nex
 	if actor.Owner != OwnerPortal || m.Role != RoleAdmin || next == RoleAdmin {
 		return nil
 	}
-	all, err := s.Members(ctx, m.Partner)
+	all, err := s.memberships(ctx, m.Partner)
 	if err != nil {
 		return err
 	}
@@ -179,8 +172,9 @@ func (s *Service) keepsAdmin(ctx context.Context, actor Actor, m Membership, nex
 	return &Error{Code: CodeConflict, Message: m.Email + " is the only administrator; make somebody else one first"}
 }
 
-// RemoveMember ends a membership; CodeNotFound where there is none. The person
-// keeps its account and its other memberships.
+// RemoveMember ends a membership, the invitation of somebody who has not joined
+// yet, and all that the member has invited; CodeNotFound where there is neither.
+// The person keeps its account and its other memberships.
 func (s *Service) RemoveMember(ctx context.Context, actor Actor, partner, email string) error {
 	if err := s.authorize(ctx, actor, partner, RoleAdmin); err != nil {
 		return err
@@ -191,16 +185,26 @@ func (s *Service) RemoveMember(ctx context.Context, actor Actor, partner, email 
 		return err
 	}
 	if m == nil {
-		return noMember(partner, email)
+		dropped, err := s.dropInvitation(ctx, actor, partner, email)
+		if err == nil && !dropped {
+			return noMember(partner, email)
+		}
+		return err
 	}
 	if err := s.keepsAdmin(ctx, actor, *m, ""); err != nil {
+		return err
+	}
+	// What the member has invited goes first: else a link could still be used
+	// when the member is gone.
+	if err := s.dropInvitationsBy(ctx, actor, partner, email); err != nil {
 		return err
 	}
 	e := s.memberEntry(ctx, actor, string(ActionDeleted), partner, email, m.Role, "")
 	if err := s.store.DeleteMembership(ctx, partner, email, e); err != nil {
 		return s.unavailable("DeleteMembership", err)
 	}
-	return s.dropInvitation(ctx, actor, partner, email) // a link must not bring back who was removed
+	_, err = s.dropInvitation(ctx, actor, partner, email) // a link must not bring back who was removed
+	return err
 }
 
 func noMember(partner, email string) error {
@@ -221,7 +225,11 @@ func (s *Service) SetPassword(ctx context.Context, actor Actor, partner, email, 
 	if err := s.memberExists(ctx, partner, email); err != nil {
 		return err
 	}
-	return s.storePassword(ctx, actor, partner, email, password)
+	if err := s.storePassword(ctx, actor, partner, email, password); err != nil {
+		return err
+	}
+	_, err := s.dropInvitation(ctx, actor, partner, email) // the link has become needless
+	return err
 }
 
 // ChangePassword sets a member's own password; who does not know the current
@@ -361,9 +369,9 @@ func (s *Service) seedMember(ctx context.Context, actor Actor, partner string, s
 
 // deleteMemberships ends all memberships and invitations of a partner.
 func (s *Service) deleteMemberships(ctx context.Context, actor Actor, partner string) error {
-	members, err := s.store.Memberships(ctx, partner, "")
+	members, err := s.memberships(ctx, partner)
 	if err != nil {
-		return s.unavailable("Memberships", err)
+		return err
 	}
 	for _, m := range members {
 		e := s.memberEntry(ctx, actor, string(ActionDeleted), partner, m.Email, m.Role, "")
@@ -371,16 +379,8 @@ func (s *Service) deleteMemberships(ctx context.Context, actor Actor, partner st
 			return s.unavailable("DeleteMembership", err)
 		}
 	}
-	invitations, err := s.store.Invitations(ctx, partner)
-	if err != nil {
-		return s.unavailable("Invitations", err)
-	}
-	for _, i := range invitations {
-		if err := s.store.DeleteInvitation(ctx, partner, i.Email, s.invitationEntry(ctx, actor, string(ActionDeleted), i)); err != nil {
-			return s.unavailable("DeleteInvitation", err)
-		}
-	}
-	return nil
+	_, err = s.dropInvitations(ctx, actor, partner, func(Invitation) bool { return true })
+	return err
 }
 
 // normalEmail is the form in which addresses are stored and compared.

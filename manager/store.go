@@ -61,6 +61,8 @@ type PolicyStore interface {
 // What a method appends to the audit log it appends in the same commit.
 type PeopleStore interface {
 	Account(ctx context.Context, email string) (*Account, error) // ErrMissing
+	// AccountsOf lists those of the emails that exist, by email.
+	AccountsOf(ctx context.Context, emails []string) ([]Account, error)
 	// PutAccount stores the account with its Revision raised by one, or returns
 	// ErrRevision where the stored one has another: 0 is one not stored yet.
 	PutAccount(ctx context.Context, account *Account, audit ...AuditEntry) error

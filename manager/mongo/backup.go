@@ -11,16 +11,8 @@ import (
 )
 
 // Accounts implements manager.BackupStore.
-func (s *Store) Accounts(ctx context.Context) (found []manager.Account, err error) {
-	var stored []account
-	err = s.call(ctx, "list accounts", func(ctx context.Context) (err error) {
-		stored, err = all[account](ctx, s, accountCollection, bson.D{}, options.Find().SetSort(byID(1)))
-		return err
-	})
-	for i := range stored {
-		found = append(found, *stored[i].read())
-	}
-	return found, err
+func (s *Store) Accounts(ctx context.Context) ([]manager.Account, error) {
+	return s.accounts(ctx, bson.D{})
 }
 
 // AllBuckets implements manager.BackupStore.

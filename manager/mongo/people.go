@@ -31,6 +31,28 @@ func (s *Store) Account(ctx context.Context, email string) (*manager.Account, er
 	return a.read(), nil
 }
 
+// AccountsOf implements manager.PeopleStore.
+func (s *Store) AccountsOf(ctx context.Context, emails []string) ([]manager.Account, error) {
+	these := bson.A{}
+	for _, email := range emails {
+		these = append(these, email)
+	}
+	return s.accounts(ctx, byID(bson.D{{Key: "$in", Value: these}}))
+}
+
+// accounts lists those that the filter finds, by email.
+func (s *Store) accounts(ctx context.Context, filter bson.D) (found []manager.Account, err error) {
+	var stored []account
+	err = s.call(ctx, "list accounts", func(ctx context.Context) (err error) {
+		stored, err = all[account](ctx, s, accountCollection, filter, options.Find().SetSort(byID(1)))
+		return err
+	})
+	for i := range stored {
+		found = append(found, *stored[i].read())
+	}
+	return found, err
+}
+
 func (a *account) read() *manager.Account {
 	return &manager.Account{Email: a.Email, PasswordHash: a.PasswordHash, CreatedAt: fromMicros(a.CreatedAt),
 		LastLoginAt: fromOptionalMicros(a.LastLoginAt), Revision: a.Revision}
@@ -113,17 +135,18 @@ func (s *Store) deleteMember(ctx context.Context, doing, collection string, id m
 }
 
 type invitation struct {
-	ID        memberID     `bson:"_id"`
-	Digest    []byte       `bson:"digest"`
-	Role      manager.Role `bson:"role"`
-	InvitedBy string       `bson:"invited_by"`
-	CreatedAt int64        `bson:"created_at"`
-	ExpiresAt int64        `bson:"expires_at"`
+	ID         memberID      `bson:"_id"`
+	Digest     []byte        `bson:"digest"`
+	Role       manager.Role  `bson:"role"`
+	InvitedBy  string        `bson:"invited_by"`
+	OnBehalfOf manager.Owner `bson:"on_behalf_of"`
+	CreatedAt  int64         `bson:"created_at"`
+	ExpiresAt  int64         `bson:"expires_at"`
 }
 
 func (i *invitation) read() manager.Invitation {
 	return manager.Invitation{Digest: digest(i.Digest), Partner: i.ID.Partner, Email: i.ID.Email, Role: i.Role,
-		InvitedBy: i.InvitedBy, CreatedAt: fromMicros(i.CreatedAt), ExpiresAt: fromMicros(i.ExpiresAt)}
+		InvitedBy: i.InvitedBy, OnBehalfOf: i.OnBehalfOf, CreatedAt: fromMicros(i.CreatedAt), ExpiresAt: fromMicros(i.ExpiresAt)}
 }
 
 // Invitation implements manager.InvitationStore. It ends at its ExpiresAt.
@@ -163,7 +186,7 @@ func (s *Store) PutInvitation(ctx context.Context, i manager.Invitation, audit .
 	id := memberID{i.Partner, i.Email}
 	return s.atomically(ctx, "store an invitation", func(ctx context.Context) error {
 		err := s.put(ctx, invitationCollection, byID(id), invitation{ID: id, Digest: i.Digest[:], Role: i.Role,
-			InvitedBy: i.InvitedBy, CreatedAt: micros(i.CreatedAt), ExpiresAt: micros(i.ExpiresAt)})
+			InvitedBy: i.InvitedBy, OnBehalfOf: i.OnBehalfOf, CreatedAt: micros(i.CreatedAt), ExpiresAt: micros(i.ExpiresAt)})
 		return s.audited(ctx, audit, err)
 	})
 }

@@ -71,11 +71,8 @@ func auditQuery(q manager.AuditQuery) (string, []any, error) {
 	where(!q.From.IsZero(), "time >= ?", q.From.UnixMicro())
 	where(!q.To.IsZero(), "time < ?", q.To.UnixMicro())
 	if q.Products != nil {
-		values := make([]any, len(q.Products))
-		for i, product := range q.Products {
-			values[i] = product
-		}
-		where(true, "product IN ("+strings.Join(strings.Split(strings.Repeat("?", len(values)), ""), ", ")+")", values...)
+		condition, values := among("product", q.Products)
+		where(true, condition, values...)
 	}
 	if q.Cursor != "" {
 		after, err := parseCursor(q.Cursor)

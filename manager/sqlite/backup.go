@@ -9,17 +9,7 @@ import (
 
 // Accounts implements manager.BackupStore.
 func (s *Store) Accounts(ctx context.Context) ([]manager.Account, error) {
-	var found []manager.Account
-	err := s.read(ctx, "list accounts", func(tx transaction) error {
-		const query = "SELECT email, password_hash, created_at, last_login_at, revision FROM account ORDER BY email"
-		return tx.each(ctx, query, nil, func(rows *sql.Rows) error {
-			var a manager.Account
-			err := rows.Scan(&a.Email, &a.PasswordHash, micros{&a.CreatedAt}, optionalMicros{&a.LastLoginAt}, &a.Revision)
-			found = append(found, a)
-			return err
-		})
-	})
-	return found, err
+	return s.accounts(ctx, "TRUE")
 }
 
 // AllBuckets implements manager.BackupStore.

@@ -8,7 +8,7 @@ import (
 	"github.com/partnergate/partnergate/manager"
 )
 
-const invitationColumns = "SELECT digest, partner, email, role, invited_by, created_at, expires_at FROM invitation "
+const invitationColumns = "SELECT digest, partner, email, role, invited_by, on_behalf_of, created_at, expires_at FROM invitation "
 
 // Invitation implements manager.InvitationStore. It ends at its ExpiresAt.
 func (s *Store) Invitation(ctx context.Context, digest [32]byte, now time.Time) (*manager.Invitation, error) {
@@ -16,7 +16,7 @@ func (s *Store) Invitation(ctx context.Context, digest [32]byte, now time.Time) 
 	err := s.read(ctx, "read an invitation", func(tx transaction) error {
 		var stored []byte
 		return tx.row(ctx, invitationColumns+"WHERE digest = ? AND expires_at > ?", []any{digest[:], now.UnixMicro()},
-			&stored, &i.Partner, &i.Email, &i.Role, &i.InvitedBy, micros{&i.CreatedAt}, micros{&i.ExpiresAt})
+			&stored, &i.Partner, &i.Email, &i.Role, &i.InvitedBy, &i.OnBehalfOf, micros{&i.CreatedAt}, micros{&i.ExpiresAt})
 	})
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (s *Store) Invitations(ctx context.Context, partner string) ([]manager.Invi
 		return tx.each(ctx, invitationColumns+"WHERE partner = ? ORDER BY email", []any{partner}, func(rows *sql.Rows) error {
 			var i manager.Invitation
 			var digest sql.RawBytes
-			err := rows.Scan(&digest, &i.Partner, &i.Email, &i.Role, &i.InvitedBy, micros{&i.CreatedAt}, micros{&i.ExpiresAt})
+			err := rows.Scan(&digest, &i.Partner, &i.Email, &i.Role, &i.InvitedBy, &i.OnBehalfOf, micros{&i.CreatedAt}, micros{&i.ExpiresAt})
 			copy(i.Digest[:], digest)
 			found = append(found, i)
 			return err
@@ -44,10 +44,10 @@ func (s *Store) Invitations(ctx context.Context, partner string) ([]manager.Invi
 func (s *Store) PutInvitation(ctx context.Context, i manager.Invitation, audit ...manager.AuditEntry) error {
 	return s.write(ctx, "store an invitation", func(tx transaction) error {
 		_, err := tx.exec(ctx, `
-INSERT INTO invitation (digest, partner, email, role, invited_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO invitation (digest, partner, email, role, invited_by, on_behalf_of, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (partner, email) DO UPDATE SET digest = excluded.digest, role = excluded.role, invited_by = excluded.invited_by,
-    created_at = excluded.created_at, expires_at = excluded.expires_at`,
-			i.Digest[:], i.Partner, i.Email, i.Role, i.InvitedBy, i.CreatedAt.UnixMicro(), i.ExpiresAt.UnixMicro())
+    on_behalf_of = excluded.on_behalf_of, created_at = excluded.created_at, expires_at = excluded.expires_at`,
+			i.Digest[:], i.Partner, i.Email, i.Role, i.InvitedBy, i.OnBehalfOf, i.CreatedAt.UnixMicro(), i.ExpiresAt.UnixMicro())
 		if err != nil {
 			return err
 		}

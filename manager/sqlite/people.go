@@ -22,6 +22,26 @@ func (s *Store) Account(ctx context.Context, email string) (*manager.Account, er
 	return a, nil
 }
 
+// AccountsOf implements manager.PeopleStore.
+func (s *Store) AccountsOf(ctx context.Context, emails []string) ([]manager.Account, error) {
+	condition, args := among("email", emails)
+	return s.accounts(ctx, condition, args...)
+}
+
+// accounts lists those that a condition holds for, by email.
+func (s *Store) accounts(ctx context.Context, condition string, args ...any) (found []manager.Account, err error) {
+	err = s.read(ctx, "list accounts", func(tx transaction) error {
+		query := "SELECT email, password_hash, created_at, last_login_at, revision FROM account WHERE " + condition + " ORDER BY email"
+		return tx.each(ctx, query, args, func(rows *sql.Rows) error {
+			var a manager.Account
+			err := rows.Scan(&a.Email, &a.PasswordHash, micros{&a.CreatedAt}, optionalMicros{&a.LastLoginAt}, &a.Revision)
+			found = append(found, a)
+			return err
+		})
+	})
+	return found, err
+}
+
 // PutAccount implements manager.PeopleStore.
 func (s *Store) PutAccount(ctx context.Context, a *manager.Account, audit ...manager.AuditEntry) error {
 	return s.write(ctx, "store an account", func(tx transaction) error {

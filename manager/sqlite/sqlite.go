@@ -11,6 +11,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/partnergate/partnergate/manager"
@@ -113,6 +114,14 @@ func (tx transaction) each(ctx context.Context, query string, args []any, scan f
 		}
 	}
 	return rows.Err()
+}
+
+// among is the condition that a column has one of the values.
+func among(column string, values []string) (condition string, args []any) {
+	for _, v := range values {
+		args = append(args, v)
+	}
+	return column + " IN (" + strings.TrimSuffix(strings.Repeat("?, ", len(values)), ", ") + ")", args
 }
 
 // micros reads and writes a time.Time as microseconds.

@@ -88,6 +88,7 @@ func calls(s manager.Store, ctx context.Context) map[string]error {
 	add("CommitPolicy")(s.CommitPolicy(ctx, 0, nil))
 	add("Account")(s.Account(ctx, "a"))
 	errs["PutAccount"] = s.PutAccount(ctx, &manager.Account{Email: "a"})
+	add("AccountsOf")(s.AccountsOf(ctx, []string{"a"}))
 	add("Memberships")(s.Memberships(ctx, "a", ""))
 	errs["PutMembership"] = s.PutMembership(ctx, manager.Membership{Partner: "a", Email: "a"})
 	errs["DeleteMembership"] = s.DeleteMembership(ctx, "a", "a")

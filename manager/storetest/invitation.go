@@ -18,7 +18,7 @@ var invitationTests = []contractTest{
 
 func invitation(partner, email, token string) manager.Invitation {
 	return manager.Invitation{Digest: sha256.Sum256([]byte(token)), Partner: partner, Email: email, Role: manager.RoleViewer,
-		InvitedBy: "boss@" + partner, CreatedAt: clock(1), ExpiresAt: clock(10)}
+		InvitedBy: "boss@" + partner, OnBehalfOf: manager.OwnerPortal, CreatedAt: clock(1), ExpiresAt: clock(10)}
 }
 
 func testInvitations(t *testing.T, s manager.Store) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -37,6 +38,14 @@ func testAccounts(t *testing.T, s manager.Store) {
 		invited.Revision++
 		equal(t, "replaced account", invited, got(s.Account(ctx, email))(t))
 	}
+	var some []manager.Account
+	for _, email := range hostile[:len(hostile)-2] {
+		some = append(some, manager.Account{Email: email, CreatedAt: clock(2), Revision: 2})
+	}
+	asked := append([]string{"nobody"}, hostile[:len(hostile)-2]...)
+	slices.Reverse(asked)
+	equal(t, "accounts of some", some, got(s.AccountsOf(ctx, asked))(t))
+	equal(t, "accounts of none", 0, len(got(s.AccountsOf(ctx, nil))(t)))
 }
 
 func testAccountRevision(t *testing.T, s manager.Store) {

@@ -1,0 +1,3 @@
+-- Whether a member or an operator invited: a member's invitation ends with what let the member invite.
+
+ALTER TABLE invitation ADD COLUMN on_behalf_of TEXT NOT NULL DEFAULT 'portal';
