@@ -54,7 +54,7 @@ func TestRenderAddsASecondManager(t *testing.T) {
 		}
 		_, cluster, _ := strings.Cut(string(rendered), "    - name: partnergate # ")
 		cluster, _, _ = strings.Cut(cluster, "    - name: payments")
-		for _, line := range []string{"port_value: 18080}}}\n", "port_value: 18081}}}\n", "      outlier_detection: {"} {
+		for _, line := range []string{"port_value: 18080}}}\n", "port_value: 18081}}}\n"} {
 			if strings.Count(cluster, line) != 1 {
 				t.Errorf("%s: %q is not once in the cluster of the managers:\n%s", example, line, cluster)
 			}

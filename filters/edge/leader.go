@@ -192,6 +192,8 @@ func (l *leader) send(c *call, body []byte, now int64, answered func(body string
 		{":method", "POST"}, {":path", c.path}, {":authority", m.Authority}, {":scheme", "http"},
 		{"content-type", "application/octet-stream"}, {"authorization", "Bearer " + m.Token},
 		{"x-request-id", c.id},
+		// To Envoy: where a manager cannot be connected to, try again, which may pick another one.
+		{"x-envoy-retry-on", "connect-failure"}, {"x-envoy-max-retries", "5"},
 	}
 	c.out, c.since = true, now
 	since := now

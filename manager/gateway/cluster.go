@@ -8,7 +8,7 @@ import (
 )
 
 // managers sends each call to the next of the managers. One that does not
-// answer is passed over for a while, as Envoy's outlier detection does.
+// answer is passed over for a while.
 type managers struct {
 	members []*member
 	turn    atomic.Uint64
