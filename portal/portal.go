@@ -14,15 +14,17 @@ import (
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/telemetry"
+	"github.com/partnergate/partnergate/portal/console"
 	"github.com/partnergate/partnergate/portal/web"
 )
 
 // Config configures the portal.
 type Config struct {
-	Service   *manager.Service
-	PublicURL string           // where people reach the portal; https makes its cookies Secure
-	Logger    *slog.Logger     // nil: slog.Default()
-	Now       func() time.Time // nil: time.Now
+	Service    *manager.Service
+	AdminToken string           // the bootstrap token, for the console; empty: named tokens only
+	PublicURL  string           // where people reach the portal; https makes its cookies Secure
+	Logger     *slog.Logger     // nil: slog.Default()
+	Now        func() time.Time // nil: time.Now
 }
 
 // server is the portal at work. Its methods are the pages.
@@ -38,7 +40,24 @@ func New(c Config) (http.Handler, error) {
 	if s.Assets.Missing != "" {
 		s.Logger.Error("the portal lacks scripts and styles: run `make portal` and build again", "missing", s.Assets.Missing)
 	}
-	return s.Guard(s.routes()), nil
+	operators, err := console.New(console.Config{
+		Service: s.Service, AdminToken: c.AdminToken, PublicURL: s.PublicURL, Secure: s.Secure, Logger: s.Logger, Now: s.Now, Assets: s.Assets,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return split(s.Guard(s.routes()), operators), nil
+}
+
+// split sends the paths of the console to it, and all others to the portal.
+func split(partners, operators http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/admin" || strings.HasPrefix(r.URL.Path, "/admin/") {
+			operators.ServeHTTP(w, r)
+			return
+		}
+		partners.ServeHTTP(w, r)
+	})
 }
 
 func newServer(c Config) (*server, error) {

@@ -66,6 +66,6 @@ func beManager(listen, store string) int {
 
 func openStore(ctx context.Context, url string) (manager.Store, error) { return mongo.Open(ctx, url) }
 
-func newPortal(service *manager.Service, publicURL string, logger *slog.Logger) (http.Handler, error) {
-	return portal.New(portal.Config{Service: service, PublicURL: publicURL, Logger: logger})
+func newPortal(service *manager.Service, publicURL, adminToken string, logger *slog.Logger) (http.Handler, error) {
+	return portal.New(portal.Config{Service: service, PublicURL: publicURL, AdminToken: adminToken, Logger: logger})
 }

@@ -37,8 +37,8 @@ var wiring = server.Wiring{
 		s, err := sqlite.Open(ctx, strings.TrimPrefix(url, "sqlite://"))
 		return brokenStore{s}, err
 	},
-	NewPortal: func(s *manager.Service, publicURL string, logger *slog.Logger) (http.Handler, error) {
-		return portal.New(portal.Config{Service: s, PublicURL: publicURL, Logger: logger})
+	NewPortal: func(s *manager.Service, publicURL, adminToken string, logger *slog.Logger) (http.Handler, error) {
+		return portal.New(portal.Config{Service: s, PublicURL: publicURL, AdminToken: adminToken, Logger: logger})
 	},
 }
 

@@ -21,7 +21,7 @@ import (
 // Wiring is what the program chooses for the server.
 type Wiring struct {
 	OpenStore func(ctx context.Context, url string) (manager.Store, error)
-	NewPortal func(service *manager.Service, publicURL string, logger *slog.Logger) (http.Handler, error)
+	NewPortal func(service *manager.Service, publicURL, adminToken string, logger *slog.Logger) (http.Handler, error)
 }
 
 // Timeouts of the HTTP server. An answer may take a long poll of 25 s, and a
@@ -109,14 +109,14 @@ func (s *Server) handler(settings Settings, wiring Wiring, logger *slog.Logger, 
 	if public == "" {
 		public = s.URL()
 	}
-	portal, err := wiring.NewPortal(s.service, public, logger)
+	portal, err := wiring.NewPortal(s.service, public, settings.AdminToken, logger)
 	if err != nil {
 		return nil, fmt.Errorf("build the portal: %w", err)
 	}
 	return httpapi.New(httpapi.Config{
 		Service: s.service, AdminToken: settings.AdminToken, EdgeTokens: settings.EdgeTokens(),
 		ModulesDir: settings.ModulesDir, Registry: registry, Logger: logger, Portal: portal, TrustedProxies: settings.Proxies(),
-		Metrics: metrics, Tracing: s.traces.http(),
+		Metrics: metrics, Tracing: s.traces.http(), PublicURL: public,
 	}), nil
 }
 
