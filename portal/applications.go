@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/portal/web"
@@ -15,6 +16,7 @@ import (
 type applicationsView struct {
 	Frame        frame
 	Applications []applicationCard
+	Expiring     string // "2 keys" that expire soon; empty for none
 }
 
 type applicationCard struct {
@@ -39,6 +41,7 @@ type keyView struct {
 	LastUsed             web.Moment
 	Expires              web.Moment
 	RotatedTo            string
+	Soon                 bool // it ends before long, and nothing replaces it
 	RotateURL, RevokeURL string
 }
 
@@ -57,8 +60,14 @@ func (s *server) applications(v *visit) error {
 	}
 	sort.SliceStable(keys, func(i, j int) bool { return keys[i].Metadata.CreatedAt.After(keys[j].Metadata.CreatedAt) })
 	view := applicationsView{Frame: v.frame("Applications", "applications", e)}
+	var expiring int64
 	for _, application := range list {
-		view.Applications = append(view.Applications, v.applicationCard(application, keys, e))
+		card := v.applicationCard(application, keys, e)
+		view.Applications = append(view.Applications, card)
+		expiring += card.expiring()
+	}
+	if expiring > 0 {
+		view.Expiring = web.Count(expiring, "key")
 	}
 	return v.render(view)
 }
@@ -103,10 +112,22 @@ func (v *visit) applicationCard(a *manager.Application, keys []manager.Credentia
 	return card
 }
 
+// expiring counts the keys that end before long, and that nothing replaces.
+func (c applicationCard) expiring() (n int64) {
+	for _, group := range c.Groups {
+		for _, key := range group.Keys {
+			if key.Soon {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // keyStates says each state of a key in a word, a tone and a sentence.
 var keyStates = map[string]web.Badge{
 	manager.CredentialActive:   {Word: "Active", Tone: "good", Text: "It works until it is revoked."},
-	manager.CredentialExpiring: {Word: "Expiring", Tone: "warn", Text: "It works until it expires."},
+	manager.CredentialExpiring: {Word: "Expires soon", Tone: "warn", Text: "It works until it expires. Rotate it before then."},
 	manager.CredentialExpired:  {Word: "Expired", Tone: "bad", Text: "It is refused with credential_expired."},
 	manager.CredentialRevoked:  {Word: "Revoked", Tone: "bad", Text: "It is refused with credential_revoked."},
 }
@@ -136,10 +157,28 @@ func (v *visit) keyView(key manager.CredentialView) keyView {
 	if key.ExpiresAt != nil {
 		view.Expires = web.Until(*key.ExpiresAt, now)
 	}
+	if key.State == manager.CredentialExpiring {
+		view.expiring(key.ExpiresAt.Sub(now))
+	}
 	if key.RevokedAt != nil {
 		view.Expires = web.Ago(*key.RevokedAt, now)
 	}
 	return view
+}
+
+// expiryNotice is how long before its end a key's expiry is a matter to act on.
+const expiryNotice = 14 * 24 * time.Hour
+
+// expiring says of a working key with an end whether that is a matter to act on.
+func (k *keyView) expiring(left time.Duration) {
+	switch {
+	case k.RotatedTo != "":
+		k.State = web.Badge{Word: "Replaced", Tone: "warn", Text: "It works until it expires; another key takes its place."}
+	case left > expiryNotice:
+		k.State = keyStates[manager.CredentialActive]
+	default:
+		k.Soon = true
+	}
 }
 
 func newKeyURL(application, environment string) string {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,5 +131,37 @@ func TestRevoke(t *testing.T) {
 	page := b.get("/applications").body
 	if !strings.Contains(page, "Revoked") || !strings.Contains(page, "is revoked.") || strings.Contains(page, path) {
 		t.Error("the page does not show the key as revoked")
+	}
+}
+
+func TestExpiringKeys(t *testing.T) {
+	e := newEstate(t)
+	b := e.loggedIn(acmeAdmin)
+	words := func() []string {
+		page := b.get("/applications").body
+		var found []string
+		for _, word := range []string{">Active<", ">Expires soon<", ">Replaced<", "1 key will expire within 14 days", "2 keys will expire within 14 days"} {
+			if strings.Contains(page, word) {
+				found = append(found, word)
+			}
+		}
+		return found
+	}
+	add := func(lifetime time.Duration) *manager.NewKey {
+		key, err := e.service.CreateCredential(t.Context(), operator, "acme", "checkout", "sandbox", lifetime)
+		must(t, err)
+		return key
+	}
+	late := add(90 * 24 * time.Hour)
+	if got := words(); !slices.Equal(got, []string{">Active<"}) {
+		t.Errorf("with 90 days left: %v", got)
+	}
+	add(3 * 24 * time.Hour)
+	if got := words(); !slices.Equal(got, []string{">Active<", ">Expires soon<", "1 key will expire within 14 days"}) {
+		t.Errorf("with 3 days left: %v", got)
+	}
+	b.post("/applications/checkout/keys/"+late.ID+"/rotate", url.Values{"overlap": {"1h"}})
+	if got := words(); !slices.Equal(got, []string{">Active<", ">Expires soon<", ">Replaced<", "1 key will expire within 14 days"}) {
+		t.Errorf("after its rotation: %v", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 type loginView struct {
 	Frame  frame
 	Next   string
+	Email  string // as it was typed
 	Failed bool
 	Wait   string // "7 minutes" where too many logins have failed
 }
@@ -27,11 +28,11 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	next := web.LocalPath(form.Get("next"))
 	login, err := s.Service.Authenticate(r.Context(), form.Get("email"), form.Get("password"))
 	if manager.CodeOf(err) == manager.CodeUnauthorized {
-		s.Render(w, r, http.StatusUnauthorized, loginView{Frame: s.frame(r, "Log in"), Next: next, Failed: true})
+		s.Render(w, r, http.StatusUnauthorized, loginView{Frame: s.frame(r, "Log in"), Next: next, Email: form.Get("email"), Failed: true})
 		return
 	}
 	if wait := web.RetryAfter(w, err); wait != "" {
-		s.Render(w, r, http.StatusTooManyRequests, loginView{Frame: s.frame(r, "Log in"), Next: next, Wait: wait})
+		s.Render(w, r, http.StatusTooManyRequests, loginView{Frame: s.frame(r, "Log in"), Next: next, Email: form.Get("email"), Wait: wait})
 		return
 	}
 	if err == nil {

@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/partnergate/partnergate/manager"
@@ -27,6 +26,7 @@ type productView struct {
 	Groups       []operationGroup
 	Count        string
 	Curl         string // the first line to try
+	Metered      bool   // a limit tells what is spent
 }
 
 type hostView struct{ Host, URL string }
@@ -38,11 +38,12 @@ type limitView struct {
 	Uses        []useView
 }
 
+// useView is what of a quota is spent.
 type useView struct {
-	Application string // where each application has its own
-	Used, Of    string
-	Percent     int
-	Resets      web.Moment
+	Application    string // where each application has its own
+	Used, Of, Left string
+	Percent        int
+	Resets         web.Moment
 }
 
 // operationGroup is the operations of one tag.
@@ -127,40 +128,33 @@ func (v *visit) fill(view *productView, p *manager.CatalogProduct, e *scope) err
 	view.Count = web.Count(int64(len(p.Operations)+len(p.Suspended)), "operation")
 	view.Curl = firstCurl(view.Groups)
 	uses, err := v.Service.LimitUse(v.ctx(), v.name(), e.name())
-	if err == nil {
-		view.Limits = limitsOf(*p, uses, v)
+	if err != nil {
+		return err
 	}
-	return err
+	view.Limits = limitsOf(*p, uses, v)
+	for _, limit := range view.Limits {
+		view.Metered = view.Metered || len(limit.Uses) > 0
+	}
+	return nil
 }
 
-// groupsOf groups operations by their first tag, in the document's order.
+// groupsOf groups operations by their tag, in the document's order.
 func groupsOf(p manager.CatalogProduct, gateway string) []operationGroup {
 	var groups []operationGroup
 	at := map[string]int{}
-	all := append(append([]manager.CatalogOperation{}, p.Operations...), p.Suspended...)
-	for i, o := range all {
-		view := operationOf(o, i < len(p.Operations))
-		view.Anchor = "operation-" + strconv.Itoa(i+1)
+	for _, o := range operationsOf(p) {
 		if len(p.Hosts) > 0 {
 			where := addressOf(gateway, p.Hosts[0])
-			view.URL, view.Curl = where.url(o.Path), where.curl(o.Method, o.Path)
+			o.URL, o.Curl = where.url(o.Path), where.curl(o.Method, o.Path)
 		}
-		tag := tagOf(o)
-		if _, ok := at[tag]; !ok {
-			at[tag] = len(groups)
-			groups = append(groups, operationGroup{Tag: tag})
+		if _, ok := at[o.Tag]; !ok {
+			at[o.Tag] = len(groups)
+			groups = append(groups, operationGroup{Tag: o.Tag})
 		}
-		group := &groups[at[tag]]
-		group.Operations = append(group.Operations, view)
+		group := &groups[at[o.Tag]]
+		group.Operations = append(group.Operations, o)
 	}
 	return groups
-}
-
-func tagOf(o manager.CatalogOperation) string {
-	if o.Detail == nil || len(o.Detail.Tags) == 0 {
-		return ""
-	}
-	return o.Detail.Tags[0]
 }
 
 // firstCurl is the line of the easiest operation to try; empty where none can be called.
@@ -212,7 +206,7 @@ func countsFor(use manager.LimitUse, subscription *manager.Subscription) bool {
 func useOf(use manager.LimitUse, v *visit) useView {
 	of := use.Used + use.Remaining
 	return useView{
-		Application: use.Application, Used: web.Number(use.Used), Of: web.Number(of),
+		Application: use.Application, Used: web.Number(use.Used), Of: web.Number(of), Left: web.Number(use.Remaining),
 		Percent: web.Percent(use.Used, of), Resets: web.Until(use.ResetsAt, v.Now()),
 	}
 }

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"sort"
+	"strconv"
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/portal/web"
@@ -33,8 +34,9 @@ type productCard struct {
 // only then does it carry its data- attributes.
 type operationView struct {
 	catalogOperation
-	Anchor      string
+	Anchor      string // of its place on the product's page
 	Callable    bool
+	Tag         string // the document's first
 	Summary     string
 	Description string
 	Deprecated  bool
@@ -108,7 +110,9 @@ func cardOf(p manager.CatalogProduct, environment string) productCard {
 		card.Limits = append(card.Limits, web.LimitWords(limit))
 	}
 	operations := operationsOf(p)
-	card.Count = web.Count(int64(len(operations)), "operation")
+	if len(operations) > 0 {
+		card.Count = web.Count(int64(len(operations)), "operation")
+	}
 	card.Operations = operations[:min(len(operations), shownAtOnce)]
 	card.More = operations[len(card.Operations):]
 	return card
@@ -118,9 +122,9 @@ func cardOf(p manager.CatalogProduct, environment string) productCard {
 func stateOf(p manager.CatalogProduct) web.Badge {
 	switch p.State {
 	case manager.CatalogSuspended:
-		return web.Badge{Word: "Suspended", Tone: "bad", Text: "Calls are refused until it is active again. Ask your contact at the provider."}
+		return web.Badge{Word: "Suspended", Tone: "bad", Text: "Calls are refused until it is active again."}
 	case manager.CatalogRequested:
-		return web.Badge{Word: "Requested", Tone: "warn", Text: "Access is asked for and not given yet."}
+		return web.Badge{Word: "Requested", Tone: "warn", Text: "Access was requested and is not granted yet."}
 	case manager.CatalogScheduled:
 		text := "Access has not begun yet."
 		if p.Subscription != nil && p.Subscription.Spec.StartsAt != nil {
@@ -140,6 +144,9 @@ func operationsOf(p manager.CatalogProduct) []operationView {
 	for _, o := range p.Suspended {
 		list = append(list, operationOf(o, false))
 	}
+	for i := range list {
+		list[i].Anchor = "operation-" + strconv.Itoa(i+1)
+	}
 	return list
 }
 
@@ -147,6 +154,9 @@ func operationOf(o manager.CatalogOperation, callable bool) operationView {
 	view := operationView{catalogOperation: callableOf(o), Callable: callable}
 	if o.Detail != nil {
 		view.Summary, view.Description, view.Deprecated = o.Detail.Summary, o.Detail.Description, o.Detail.Deprecated
+		if len(o.Detail.Tags) > 0 {
+			view.Tag = o.Detail.Tags[0]
+		}
 	}
 	return view
 }

@@ -1,8 +1,8 @@
 package portal
 
 import (
+	"net/http"
 	"net/url"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -16,22 +16,21 @@ const requestsOnPage = 50
 
 // requestsView is the log of the partner's requests, newest first.
 type requestsView struct {
-	Frame      frame
-	Form       requestFilter
-	Products   []web.Choice
-	Operations []web.Choice
-	Outcomes   []web.Choice
-	Ranges     []web.Choice
-	Items      []requestItem
-	Older      string // address of the page of older ones
-	Newest     string // address of the first page, where this is not it
-	Filtered   bool
-	Curl       string
+	Frame                                                frame
+	Form                                                 requestFilter
+	Products, Operations, Applications, Outcomes, Ranges []web.Choice
+	Download                                             string // address of the same as a file
+	Items                                                []requestItem
+	Older                                                string // address of the page of older ones
+	Newest                                               string // address of the first page, where this is not it
+	Filtered                                             bool
+	Curl                                                 string
 }
 
 // requestFilter is the filter form, as it was sent.
 type requestFilter struct {
-	Environment, Product, Operation, Outcome, Range, RequestID string
+	Environment, Product, Operation, Application, Outcome, RequestID string
+	web.Window
 }
 
 // requestItem is one logged decision.
@@ -41,22 +40,25 @@ type requestItem struct {
 	Method      string
 	Path        string
 	Status      string
+	StatusTone  string
 	Outcome     web.Outcome
 	Product     string
+	Title       string // the product's
 	Operation   string
 	Application string
 	Environment environmentChoice
 	Credential  string
 	Limit       string
 	RequestID   string
+	URL         string // of this request alone
 	Policy      string
 	Proxy       string
 }
 
-func readRequestFilter(query url.Values) requestFilter {
+func readRequestFilter(query url.Values, now time.Time) requestFilter {
 	return requestFilter{
-		Environment: query.Get("environment"), Product: query.Get("product"), Operation: query.Get("operation"),
-		Outcome: query.Get("outcome"), Range: web.RangeOf(query.Get("range"), "24h").Value, RequestID: strings.TrimSpace(query.Get("request_id")),
+		Environment: query.Get("environment"), Product: query.Get("product"), Operation: query.Get("operation"), Application: query.Get("application"),
+		Outcome: query.Get("outcome"), RequestID: strings.TrimSpace(query.Get("request_id")), Window: web.ReadWindow(query, now),
 	}
 }
 
@@ -65,26 +67,45 @@ func (s *server) requests(v *visit) error {
 	if err != nil {
 		return err
 	}
-	form := readRequestFilter(v.r.URL.Query())
-	view := requestsView{Frame: v.frame("Requests", "requests", e), Form: form, Ranges: rangeChoices(form.Range), Outcomes: web.OutcomeChoices(form.Outcome)}
-	view.Filtered = form.Product+form.Operation+form.Outcome+form.RequestID+v.r.URL.Query().Get("cursor") != ""
-	held, err := v.heldOperations()
+	form := readRequestFilter(v.r.URL.Query(), v.Now())
+	held, err := v.holdings()
 	if err != nil {
 		return err
 	}
-	view.Products, view.Operations = productFilter(held, form.Product), operationFilter(held, form)
-	page, err := s.Service.Requests(v.ctx(), v.requestQuery(form))
+	view := requestsView{
+		Frame: v.frame("Requests", "requests", e), Form: form, Filtered: form.narrows(), Download: fileOf(v.r.URL),
+		Products: held.productChoices(form.Product), Operations: held.operationChoices(form.Product, form.Operation),
+		Outcomes: web.OutcomeChoices(form.Outcome), Ranges: form.Choices(),
+	}
+	if view.Applications, err = v.applicationChoices(form.Application); err != nil {
+		return err
+	}
+	if form.Problem != "" {
+		s.Render(v.w, v.r, http.StatusUnprocessableEntity, view)
+		return nil
+	}
+	return v.listRequests(view, e, held)
+}
+
+// listRequests adds the page of the log that the address asks for.
+func (v *visit) listRequests(view requestsView, e *scope, held holdings) error {
+	q := v.requestQuery(view.Form)
+	page, err := v.Service.Requests(v.ctx(), q)
+	if q.Cursor != "" && manager.CodeOf(err) == manager.CodeInvalid { // from before the store was another: begin again
+		http.Redirect(v.w, v.r, web.WithQuery(v.r.URL, "cursor", ""), http.StatusSeeOther)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	for _, record := range page.Items {
-		view.Items = append(view.Items, requestItemOf(record, e))
+		view.Items = append(view.Items, requestItemOf(record, e, held))
 	}
 	if page.Next != "" {
 		view.Older = web.WithCursor(v.r.URL, page.Next)
 	}
-	if v.r.URL.Query().Get("cursor") != "" {
-		view.Newest = web.WithQuery(v.r.URL, "cursor", "")
+	if q.Cursor != "" {
+		view.Filtered, view.Newest = true, web.WithQuery(v.r.URL, "cursor", "")
 	}
 	if len(view.Items) == 0 && !view.Filtered {
 		if view.Curl, err = v.tryLine(e.chosen()[0].Metadata.Name); err != nil {
@@ -94,32 +115,61 @@ func (s *server) requests(v *visit) error {
 	return v.render(view)
 }
 
+// narrows tells whether the filter leaves out more than what is old.
+func (f requestFilter) narrows() bool {
+	return f.Product+f.Operation+f.Application+f.Outcome+f.RequestID != "" || f.Range == web.ExactRange
+}
+
+// fileOf is where the same is downloaded that the page of an address shows.
+func fileOf(page *url.URL) string {
+	file := *page
+	file.Path += ".csv"
+	return web.WithQuery(&file, "cursor", "")
+}
+
 func (v *visit) requestQuery(form requestFilter) manager.RequestQuery {
 	q := manager.RequestQuery{
 		Match: manager.UsageKey{
-			Partner: v.name(), Product: form.Product, Environment: form.Environment, Operation: form.Operation, Outcome: form.Outcome,
+			Partner: v.name(), Product: form.Product, Environment: form.Environment, Operation: form.Operation,
+			Application: form.Application, Outcome: form.Outcome,
 		},
 		RequestID: form.RequestID, Limit: requestsOnPage, Cursor: v.r.URL.Query().Get("cursor"),
 	}
 	if form.RequestID == "" { // an id is looked for in all that is kept
-		q.From, q.To = web.RangeOf(form.Range, "24h").Period(v.Now())
+		q.From, q.To = form.Start, form.End
 	}
 	return q
 }
 
-func requestItemOf(r manager.RequestRecord, e *scope) requestItem {
+func requestItemOf(r manager.RequestRecord, e *scope, held holdings) requestItem {
 	at := r.Time.UTC()
 	item := requestItem{
 		Time: exactly(at), Date: at.Format("2 Jan"),
 		Method: r.Method, Path: r.Path, Outcome: web.OutcomeOf(r.Key.Outcome),
-		Product: r.Key.Product, Operation: r.Key.Operation, Application: r.Key.Application,
+		Product: r.Key.Product, Title: held.title(r.Key.Product), Operation: r.Key.Operation, Application: r.Key.Application,
 		Environment: e.titled(r.Key.Environment), Credential: r.Credential, Limit: r.Limit, RequestID: r.RequestID,
-		Policy: strconv.FormatInt(r.PolicyVersion, 10), Proxy: r.Proxy,
+		URL: "/requests?" + url.Values{"request_id": {r.RequestID}}.Encode(), Policy: strconv.FormatInt(r.PolicyVersion, 10), Proxy: r.Proxy,
 	}
-	if r.Status != 0 {
+	if item.StatusTone = item.Outcome.Tone; r.Status != 0 {
 		item.Status = strconv.Itoa(r.Status)
 	}
+	if item.Outcome.URL == "" { // admitted: the upstream's own answer
+		item.StatusTone = statusTone(r.Status)
+	}
 	return item
+}
+
+// statusTone is how good a status is for who called.
+func statusTone(status int) string {
+	switch {
+	case status == 0:
+		return ""
+	case status >= 500:
+		return "bad"
+	case status >= 400:
+		return "warn"
+	}
+	return "good"
 }
 
 // exactly shows seconds, and milliseconds where there is room.
@@ -127,82 +177,4 @@ func exactly(t time.Time) web.Moment {
 	m := web.MomentOf(t, t.Format("15:04:05"))
 	m.Full = t.Format("2 January 2006, 15:04:05.000 UTC")
 	return m
-}
-
-func rangeChoices(current string) []web.Choice {
-	list := make([]web.Choice, 0, len(web.Ranges))
-	for _, r := range web.Ranges {
-		list = append(list, web.Choice{Value: r.Value, Label: r.Label, Current: r.Value == current})
-	}
-	return list
-}
-
-// heldOperations are the operations of each product that the partner holds in any environment.
-func (v *visit) heldOperations() (map[string][]string, error) {
-	environments, err := v.Service.PartnerEnvironments(v.ctx(), v.name())
-	if err != nil {
-		return nil, err
-	}
-	held := map[string]map[string]bool{}
-	for _, environment := range environments {
-		catalog, err := v.Service.Catalog(v.ctx(), v.name(), environment.Metadata.Name)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range catalog.Products {
-			name := p.Product.Metadata.Name
-			if held[name] == nil {
-				held[name] = map[string]bool{}
-			}
-			for _, o := range operationsOf(p) {
-				held[name][o.Operation] = true
-			}
-		}
-	}
-	sorted := make(map[string][]string, len(held))
-	for name, operations := range held {
-		sorted[name] = sortedNames(operations)
-	}
-	return sorted, nil
-}
-
-func sortedNames[T any](set map[string]T) []string {
-	names := make([]string, 0, len(set))
-	for name := range set {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
-}
-
-func productFilter(held map[string][]string, current string) []web.Choice {
-	list := []web.Choice{{Label: "All products", Current: current == ""}}
-	return appendNames(list, sortedNames(held), current)
-}
-
-// operationFilter offers the operations of the product chosen, or of all.
-func operationFilter(held map[string][]string, form requestFilter) []web.Choice {
-	all := map[string]bool{}
-	for product, operations := range held {
-		for _, operation := range operations {
-			if form.Product == "" || form.Product == product {
-				all[operation] = true
-			}
-		}
-	}
-	list := []web.Choice{{Label: "All operations", Current: form.Operation == ""}}
-	return appendNames(list, sortedNames(all), form.Operation)
-}
-
-// appendNames adds names, and current where it is none of them: what the address asks for is shown.
-func appendNames(list []web.Choice, names []string, current string) []web.Choice {
-	known := current == ""
-	for _, name := range names {
-		list = append(list, web.Choice{Value: name, Label: name, Current: name == current})
-		known = known || name == current
-	}
-	if !known {
-		list = append(list, web.Choice{Value: current, Label: current, Current: true})
-	}
-	return list
 }

@@ -135,7 +135,8 @@ func TestUnknownMemberAndWrongPasswordAnswerTheSame(t *testing.T) {
 	e := newEstate(t)
 	wrong := e.browser().post("/login", url.Values{"email": {acmeAdmin}, "password": {"wrong password, this"}})
 	unknown := e.browser().post("/login", url.Values{"email": {"nobody@acme.test"}, "password": {"wrong password, this"}})
-	if wrong.status != http.StatusUnauthorized || wrong.status != unknown.status || wrong.body != unknown.body {
+	without := func(a answer, email string) string { return strings.ReplaceAll(a.body, email, "") } // each form keeps what was typed
+	if wrong.status != http.StatusUnauthorized || wrong.status != unknown.status || without(wrong, acmeAdmin) != without(unknown, "nobody@acme.test") {
 		t.Errorf("they can be told apart: %d and %d", wrong.status, unknown.status)
 	}
 	if wrong.header.Get("Set-Cookie") != "" {

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"maps"
 	"sort"
 	"strconv"
 	"time"
@@ -12,31 +13,30 @@ import (
 
 // usageView is what was called, and what of the contract is spent.
 type usageView struct {
-	Frame       frame
-	Ranges      []web.Link
-	From        web.Moment
-	Product     string // the filter; empty for all
-	Products    []web.Choice
-	Range       string
-	Total       string
-	Admitted    string
-	Refused     string
-	RefusedOf   string // share of the total
-	Empty       bool
-	Curl        string
-	Steps       []usageStep
-	Daily       bool
-	ByProduct   []usageRow
-	ByOutcome   []usageRow
-	ByOperation []usageRow
-	Contract    []contractRow
+	Frame                                            frame
+	Ranges                                           []web.Link
+	From                                             web.Moment
+	Product                                          string // the filter; empty for all
+	Products                                         []web.Choice
+	Range                                            string
+	Total                                            string
+	Admitted                                         string
+	Refused                                          string
+	RefusedOf                                        string // share of the total
+	Empty                                            bool
+	Curl                                             string
+	Steps                                            []usageStep
+	Daily                                            bool
+	Download                                         string // address of the same as a file
+	ByProduct, ByApplication, ByOutcome, ByOperation []usageRow
+	Contract                                         contractView
 }
 
 // usageStep is one bar of the chart and one row of its table.
 type usageStep struct {
 	At                web.Moment
 	Admitted, Refused int64
-	Unix              int64
+	URL               string // the requests behind it
 }
 
 // usageRow is one row of a breakdown.
@@ -50,12 +50,17 @@ type usageRow struct {
 	count, refused   int64
 }
 
+// contractView is each quota with what of it is spent, the fullest first.
+type contractView struct {
+	Rows, Untouched []contractRow
+	UntouchedCount  string
+}
+
 // contractRow is one quota of the contract.
 type contractRow struct {
-	Subscription, Limit, Words string
-	Environment                environmentChoice
-	Use                        useView
-	Tone                       string
+	Product, Limit, Words string
+	Environment           environmentChoice
+	Use                   useView
 }
 
 func (s *server) usage(v *visit) error {
@@ -64,13 +69,18 @@ func (s *server) usage(v *visit) error {
 		return err
 	}
 	view, span, q := v.usageQuestion(e)
-	if err := v.breakdowns(&view, q, e); err != nil {
+	held, err := v.holdings()
+	if err != nil {
+		return err
+	}
+	view.Products = held.productChoices(view.Product)
+	if err := v.breakdowns(&view, q, e, held); err != nil {
 		return err
 	}
 	if err := v.steps(&view, q, span); err != nil {
 		return err
 	}
-	if view.Contract, err = v.contract(e); err != nil {
+	if view.Contract, err = v.contract(e, held); err != nil {
 		return err
 	}
 	if view.Empty {
@@ -92,6 +102,7 @@ func (v *visit) usageQuestion(e *scope) (usageView, web.TimeRange, manager.Usage
 	view := usageView{
 		Frame: v.frame("Usage", "usage", e), Range: span.Value, Product: query.Get("product"),
 		From: web.MomentOf(from, from.Format("2 Jan 2006, 15:04")), Daily: span.Step == 24*time.Hour,
+		Download: fileOf(v.r.URL),
 	}
 	for _, r := range web.Ranges[1:] {
 		view.Ranges = append(view.Ranges, web.Link{Title: r.Label, URL: web.WithQuery(v.r.URL, "range", r.Value), Current: r.Value == span.Value})
@@ -100,63 +111,57 @@ func (v *visit) usageQuestion(e *scope) (usageView, web.TimeRange, manager.Usage
 	return view, span, manager.UsageQuery{Match: match, From: from, To: to}
 }
 
-// breakdowns sums by product, operation and outcome from one query.
-func (v *visit) breakdowns(view *usageView, q manager.UsageQuery, e *scope) error {
-	q.GroupBy = []manager.UsageDimension{manager.ByProduct, manager.ByEnvironment, manager.ByOperation, manager.ByOutcome}
+// bucket is the length of time that one bar stands for.
+func (view *usageView) bucket() manager.UsageDimension {
+	if view.Daily {
+		return manager.ByDay
+	}
+	return manager.ByHour
+}
+
+// breakdowns sums by product, application, operation and outcome from one query.
+func (v *visit) breakdowns(view *usageView, q manager.UsageQuery, e *scope, held holdings) error {
+	q.GroupBy = []manager.UsageDimension{manager.ByProduct, manager.ByApplication, manager.ByEnvironment, manager.ByOperation, manager.ByOutcome}
 	sums, err := v.Service.Usage(v.ctx(), q)
 	if err != nil {
 		return err
 	}
-	products, outcomes, operations := tally{}, tally{}, tally{}
+	products, applications, outcomes, operations := tally{}, tally{}, tally{}, tally{}
 	var total, refused int64
 	for _, sum := range sums {
 		product, environment := sum.Group[manager.ByProduct], sum.Group[manager.ByEnvironment]
-		operation, outcome := sum.Group[manager.ByOperation], sum.Group[manager.ByOutcome]
+		application, operation, outcome := sum.Group[manager.ByApplication], sum.Group[manager.ByOperation], sum.Group[manager.ByOutcome]
 		bad := int64(0)
 		if outcome != policy.Admitted.String() {
 			bad = sum.Requests
 		}
 		total, refused = total+sum.Requests, refused+bad
-		products.add(product, usageRow{Name: product, Label: product}, sum.Requests, bad)
+		products.add(product, usageRow{Name: product, Label: held.title(product)}, sum.Requests, bad)
+		applications.add(application, usageRow{Name: application, Label: application}, sum.Requests, bad)
 		outcomes.add(outcome, outcomeRow(outcome), sum.Requests, bad)
 		operations.add(product+"\x00"+environment+"\x00"+operation,
-			usageRow{Name: operation, Label: operation, Note: product, Environment: e.titled(environment)}, sum.Requests, bad)
+			usageRow{Name: operation, Label: operation, Note: held.title(product), Environment: e.titled(environment)}, sum.Requests, bad)
 	}
-	view.Total, view.Admitted, view.Refused, view.RefusedOf = web.Number(total), web.Number(total-refused), web.Number(refused), web.Share(refused, total)
-	view.Empty = total == 0
-	view.ByOutcome = outcomes.rows()
-	view.ByProduct, view.ByOperation = products.rows(), operations.rows()
-	v.link(view)
-	return v.productChoices(view)
+	view.Total, view.Admitted, view.RefusedOf = web.Number(total), web.Number(total-refused), web.Share(refused, total)
+	if view.Empty = total == 0; refused > 0 {
+		view.Refused = web.Number(refused)
+	}
+	view.ByProduct, view.ByApplication = v.linked(products, "product"), v.linked(applications, "application")
+	view.ByOutcome, view.ByOperation = v.linked(outcomes, "outcome"), v.linked(operations, "operation")
+	return nil
 }
 
-// link leads from each row to the requests behind it.
-func (v *visit) link(view *usageView) {
+// linked are the rows of a tally, each with the way to the requests behind it.
+func (v *visit) linked(t tally, filter string) []usageRow {
+	rows := t.rows()
 	to := *v.r.URL
 	to.Path = "/requests"
-	for i, row := range view.ByOutcome {
-		view.ByOutcome[i].URL = web.WithQuery(&to, "outcome", row.Name)
-	}
-	for i, row := range view.ByProduct {
+	for i, row := range rows {
 		if row.Name != "" {
-			view.ByProduct[i].URL = web.WithQuery(&to, "product", row.Name)
+			rows[i].URL = web.WithQuery(&to, filter, row.Name)
 		}
 	}
-	for i, row := range view.ByOperation {
-		if row.Name != "" {
-			view.ByOperation[i].URL = web.WithQuery(&to, "operation", row.Name)
-		}
-	}
-}
-
-// productChoices are what the product filter offers: what the partner holds.
-func (v *visit) productChoices(view *usageView) error {
-	held, err := v.heldOperations()
-	if err != nil {
-		return err
-	}
-	view.Products = productFilter(held, view.Product)
-	return nil
+	return rows
 }
 
 // tally sums rows by a key.
@@ -195,7 +200,7 @@ func outcomeRow(outcome string) usageRow {
 	if code, ok := policy.ParseCode(outcome); ok {
 		row.Label = code.Info().Title
 		if code.Info().Status != 0 {
-			row.Note = strconv.Itoa(code.Info().Status)
+			row.Note = strconv.Itoa(code.Info().Status) + " " + outcome
 		} else {
 			row.Tone = "good"
 		}
@@ -205,16 +210,13 @@ func outcomeRow(outcome string) usageRow {
 
 // steps fills the chart: every step of the range, also those without a request.
 func (v *visit) steps(view *usageView, q manager.UsageQuery, span web.TimeRange) error {
-	bucket := manager.ByHour
-	if view.Daily {
-		bucket = manager.ByDay
-	}
+	bucket := view.bucket()
 	q.GroupBy = []manager.UsageDimension{bucket, manager.ByOutcome}
 	sums, err := v.Service.Usage(v.ctx(), q)
 	if err != nil {
 		return err
 	}
-	view.Steps = emptySteps(q.From, q.To, span.Step)
+	view.Steps = v.emptySteps(q, span.Step)
 	for _, sum := range sums {
 		t, err := time.Parse(time.RFC3339, sum.Group[bucket])
 		if err != nil {
@@ -232,42 +234,40 @@ func (v *visit) steps(view *usageView, q manager.UsageQuery, span web.TimeRange)
 	return nil
 }
 
-func emptySteps(from, to time.Time, step time.Duration) (steps []usageStep) {
+func (v *visit) emptySteps(q manager.UsageQuery, step time.Duration) (steps []usageStep) {
 	layout := "2 Jan, 15:04"
 	if step == 24*time.Hour {
 		layout = "Mon 2 Jan"
 	}
-	for t := from; t.Before(to); t = t.Add(step) {
-		steps = append(steps, usageStep{At: web.MomentOf(t, t.Format(layout)), Unix: t.Unix()})
+	filter := v.r.URL.Query()
+	for t := q.From; t.Before(q.To); t = t.Add(step) {
+		maps.Copy(filter, web.ExactWindow(t, t.Add(step)))
+		steps = append(steps, usageStep{At: web.MomentOf(t, t.Format(layout)), URL: "/requests?" + filter.Encode()})
 	}
 	return steps
 }
 
-// contract is each quota with what of it is spent, the fullest first.
-func (v *visit) contract(e *scope) ([]contractRow, error) {
-	var list []contractRow
+// contract is what of each quota is spent.
+func (v *visit) contract(e *scope, held holdings) (contractView, error) {
+	var view contractView
 	for _, environment := range e.chosen() {
 		uses, err := v.Service.LimitUse(v.ctx(), v.name(), environment.Metadata.Name)
 		if err != nil {
-			return nil, err
+			return view, err
 		}
 		for _, use := range uses {
-			if use.Limit.Quota == nil {
-				continue
-			}
 			row := contractRow{
-				Subscription: title(use.Subscription, "All products"), Limit: use.Limit.Name, Words: web.LimitWords(use.Limit),
-				Environment: choiceOf(environment), Use: useOf(use, v), Tone: "good",
+				Product: title(held.subscriptions[use.Subscription], "All products"), Limit: use.Limit.Name, Words: web.LimitWords(use.Limit),
+				Environment: choiceOf(environment), Use: useOf(use, v),
 			}
-			if row.Use.Percent >= 80 {
-				row.Tone = "warn"
+			if use.Used > 0 {
+				view.Rows = append(view.Rows, row)
+			} else {
+				view.Untouched = append(view.Untouched, row)
 			}
-			if row.Use.Percent >= 100 {
-				row.Tone = "bad"
-			}
-			list = append(list, row)
 		}
 	}
-	sort.SliceStable(list, func(i, j int) bool { return list[i].Use.Percent > list[j].Use.Percent })
-	return list, nil
+	sort.SliceStable(view.Rows, func(i, j int) bool { return view.Rows[i].Use.Percent > view.Rows[j].Use.Percent })
+	view.UntouchedCount = web.Count(int64(len(view.Untouched)), "quota")
+	return view, nil
 }

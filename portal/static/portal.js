@@ -74,9 +74,35 @@
     }
   });
 
+  // What was listed before the last swap, so that the focus can go on to what
+  // is new where the link that asked for it is gone.
+  let listed = 0;
+  document.addEventListener("htmx:before:swap", () => {
+    listed = document.querySelectorAll("#log > li").length;
+  });
   document.addEventListener("htmx:after:swap", () => {
-    const n = document.querySelectorAll("#log > li").length;
-    announce(n === 1 ? "1 request" : `${n} requests`);
+    const items = document.querySelectorAll("#log > li");
+    announce(items.length === 1 ? "1 request" : `${items.length} requests`);
+    if (document.activeElement === document.body && items.length > listed) {
+      items[listed].querySelector("summary").focus();
+    }
+  });
+
+  // An address that names an operation shows it opened.
+  function openNamed() {
+    const named = document.getElementById(location.hash.slice(1));
+    if (named?.matches("details")) {
+      named.open = true;
+    }
+  }
+  addEventListener("hashchange", openNamed);
+  openNamed();
+
+  document.addEventListener("focusout", (event) => {
+    const menu = event.target.closest(".menu[open]");
+    if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) {
+      menu.open = false;
+    }
   });
 
   document.addEventListener("keydown", (event) => {

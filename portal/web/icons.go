@@ -11,6 +11,7 @@ var icons = map[string]string{
 	"key":          `<circle cx="6.7" cy="13.3" r="3.7"/><path d="m9.4 10.6 7.1-7.1M13.2 6.8l2.6 2.6"/>`,
 	"chart":        `<path d="M3 17h14"/><path d="M5.5 13.5v-3M10 13.5v-10M14.5 13.5V7"/>`,
 	"list":         `<path d="M7.5 5h9.5M7.5 10h9.5M7.5 15h9.5"/><path d="M3.2 5h.6M3.2 10h.6M3.2 15h.6"/>`,
+	"download":     `<path d="M10 3v9.5M6 9l4 4 4-4M4 16.5h12"/>`,
 	"copy":         `<rect x="7" y="7" width="9.5" height="9.5" rx="2"/><path d="M13 7V5.5a2 2 0 0 0-2-2H5.5a2 2 0 0 0-2 2V11a2 2 0 0 0 2 2H7"/>`,
 	"check":        `<path d="m4 10.5 4 4 8-9"/>`,
 	"chevron":      `<path d="m6 8 4 4 4-4"/>`,

@@ -1,6 +1,9 @@
 package web
 
-import "time"
+import (
+	"net/url"
+	"time"
+)
 
 // TimeRange is a stretch of time that pages offer to look at.
 type TimeRange struct {
@@ -38,4 +41,54 @@ func RangeOf(value, otherwise string) TimeRange {
 func (r TimeRange) Period(now time.Time) (from, to time.Time) {
 	now = now.UTC()
 	return r.from(now), now.Add(time.Minute)
+}
+
+// ExactRange is the range of a window that is given by its ends.
+const ExactRange = "exact"
+
+// Window is the time that a log is looked at: one of the ranges, or from one
+// minute to another, in UTC.
+type Window struct {
+	Range      string
+	From, To   string    // as a datetime-local input has them
+	Problem    string    // what is wrong with From and To
+	Start, End time.Time // [Start, End)
+}
+
+// minuteLayout is that of datetime-local inputs.
+const minuteLayout = "2006-01-02T15:04"
+
+// ReadWindow is the window that an address asks for: the last 24 hours where it says nothing.
+func ReadWindow(query url.Values, now time.Time) Window {
+	if query.Get("range") != ExactRange {
+		r := RangeOf(query.Get("range"), "24h")
+		w := Window{Range: r.Value}
+		w.Start, w.End = r.Period(now)
+		return w
+	}
+	w := Window{Range: ExactRange, From: query.Get("from"), To: query.Get("to")}
+	var errFrom, errTo error
+	w.Start, errFrom = time.Parse(minuteLayout, w.From)
+	w.End, errTo = time.Parse(minuteLayout, w.To)
+	switch {
+	case errFrom != nil || errTo != nil:
+		w.Problem = "Give both ends of the time, such as 2026-11-24T08:00, in UTC."
+	case !w.Start.Before(w.End):
+		w.Problem = "The time has to begin before it ends."
+	}
+	return w
+}
+
+// ExactWindow is the query of a window from one time to another.
+func ExactWindow(from, to time.Time) url.Values {
+	return url.Values{"range": {ExactRange}, "from": {from.UTC().Format(minuteLayout)}, "to": {to.UTC().Format(minuteLayout)}}
+}
+
+// Choices are the ranges, and the one that is given by its ends.
+func (w Window) Choices() []Choice {
+	list := make([]Choice, 0, len(Ranges)+1)
+	for _, r := range Ranges {
+		list = append(list, Choice{r.Value, r.Label, "", r.Value == w.Range})
+	}
+	return append(list, Choice{ExactRange, "From … to …", "", w.Range == ExactRange})
 }

@@ -182,7 +182,7 @@ func Percent(part, whole int64) int {
 
 func Share(part, whole int64) string {
 	if whole == 0 {
-		return "0 %"
+		return "0%"
 	}
-	return fmt.Sprintf("%.1f %%", float64(part)/float64(whole)*100)
+	return fmt.Sprintf("%.1f%%", float64(part)/float64(whole)*100)
 }

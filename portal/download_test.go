@@ -1,0 +1,107 @@
+package portal
+
+import (
+	"encoding/csv"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/portal/web"
+)
+
+// file is a download as rows, without its header, which is returned by itself.
+func (b *browser) file(path string) (header []string, rows [][]string) {
+	b.e.t.Helper()
+	r := b.get(path)
+	if r.status != http.StatusOK || r.header.Get("Content-Type") != "text/csv; charset=utf-8" || !strings.HasPrefix(r.header.Get("Content-Disposition"), "attachment; filename=\"") {
+		b.e.t.Fatalf("%s: status %d, %v", path, r.status, r.header)
+	}
+	all, err := csv.NewReader(strings.NewReader(r.body)).ReadAll()
+	must(b.e.t, err)
+	return all[0], all[1:]
+}
+
+func TestRequestsAsAFile(t *testing.T) {
+	e := newEstate(t)
+	e.traffic(e.key("acme", "checkout", "sandbox"))
+	b := e.loggedIn(acmeAdmin)
+	for query, want := range map[string]int{"": 130, "?outcome=environment_mismatch": 18, "?environment=production&outcome=admitted&cursor=zzz": 19, "?request_id=globex-0001": 0, "?application=nightly-reconciliation": 0} {
+		header, rows := b.file("/requests.csv" + query)
+		if len(rows) != want || len(header) != 14 || header[1] != "request_id" {
+			t.Errorf("/requests.csv%s has %d rows under %v, not %d", query, len(rows), header, want)
+		}
+	}
+	_, rows := b.file("/requests.csv?outcome=limit_exceeded")
+	if row := strings.Join(rows[0][1:], ","); !strings.HasSuffix(row, ",production,POST,/payments/payments,payments,createPayment,limit_exceeded,429,throughput,7,edge-1.6f1a9c3e7b42") {
+		t.Errorf("the row is %s", row)
+	}
+	if r := b.get("/requests.csv?range=exact&from=2026-11-24T08:00&to=2026-11-24T07:00"); r.status != http.StatusUnprocessableEntity {
+		t.Errorf("a window that ends before it begins: status %d", r.status)
+	}
+}
+
+func TestUsageAsAFile(t *testing.T) {
+	e := newEstate(t)
+	e.traffic(e.key("acme", "checkout", "sandbox"))
+	for email, product := range map[string]string{acmeAdmin: "risk-feeds", globexDev: "payments"} {
+		b := e.loggedIn(email)
+		for _, span := range []string{"24h", "30d"} {
+			header, rows := b.file("/usage.csv?environment=sandbox&product=" + product + "&range=" + span)
+			total := int64(0)
+			for _, row := range rows {
+				n, err := strconv.ParseInt(row[6], 10, 64)
+				must(t, err)
+				if total += n; row[1] != "sandbox" || row[3] != product {
+					t.Errorf("%s sees %v", email, row)
+				}
+			}
+			if want := map[string]string{"24h": "hour", "30d": "day"}[span]; header[0] != want || header[6] != "requests" {
+				t.Errorf("the header is %v", header)
+			}
+			page := b.get("/usage?environment=sandbox&product=" + product + "&range=" + span).body
+			if !strings.Contains(page, "<dt>Requests</dt><dd>"+web.Number(total)+"</dd>") {
+				t.Errorf("%s, %s: the file has %d requests, the page others", email, span, total)
+			}
+		}
+	}
+}
+
+func TestCellsAreNoFormulas(t *testing.T) {
+	e := newEstate(t)
+	record := requestRecords(time.Now().UTC(), &manager.NewKey{ID: "aaaabbbbcccc"})[0]
+	record.RequestID, record.Path = `=HYPERLINK("https://evil.test")`, "/a,b\"\n"
+	must(t, e.store.CommitSync(t.Context(), manager.SyncCommit{
+		Proxy: &manager.Proxy{ID: "edge-1.1", Node: "edge-1", FirstSeen: record.Time, LastSync: record.Time, Sequence: 1}, Requests: []manager.RequestRecord{record},
+	}))
+	_, rows := e.loggedIn(acmeAdmin).file("/requests.csv")
+	if len(rows) != 1 || rows[0][1] != "'"+record.RequestID || rows[0][6] != record.Path {
+		t.Errorf("the rows are %q", rows)
+	}
+}
+
+// TestWindows asks for requests between two minutes, and follows a bar of the chart to what is behind it.
+func TestWindows(t *testing.T) {
+	e := newEstate(t)
+	e.traffic(e.key("acme", "checkout", "sandbox"))
+	b := e.loggedIn(acmeAdmin)
+	now := time.Now()
+	count := func(query string) int { return strings.Count(b.get("/requests?"+query).body, "<li><details>") }
+	if n := count(web.ExactWindow(now.Add(-time.Hour), now.Add(time.Hour)).Encode()); n != requestsOnPage {
+		t.Errorf("the last hour shows %d requests", n)
+	}
+	if n := count(web.ExactWindow(now.Add(-48*time.Hour), now.Add(-24*time.Hour)).Encode()); n != 0 {
+		t.Errorf("the day before shows %d requests", n)
+	}
+	for _, wrong := range []string{"", "&from=2026-11-24T08:00", "&from=yesterday&to=2026-11-24T08:00", "&from=2026-11-24T08:00&to=2026-11-24T08:00"} {
+		r := b.get("/requests?range=exact" + wrong)
+		if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `role="alert"`) || strings.Contains(r.body, "<li><details>") {
+			t.Errorf("%s: status %d", wrong, r.status)
+		}
+	}
+	if r := b.get("/requests?product=payments&cursor=zzz"); r.status != http.StatusSeeOther || r.header.Get("Location") != "/requests?product=payments" {
+		t.Errorf("a cursor of another store: %d to %s", r.status, r.header.Get("Location"))
+	}
+}
