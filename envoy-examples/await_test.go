@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // patience bounds a failure; nothing is expected to take so long, on a busy machine either.
@@ -87,9 +87,9 @@ func newSecond(t testing.TB) {
 }
 
 // awaitLogged returns the operator's entry of a request, once it is there.
-func (b *backend) awaitLogged(t testing.TB, requestID string) client.Request {
+func (b *backend) awaitLogged(t testing.TB, requestID string) rest.Request {
 	t.Helper()
-	var found client.Request
+	var found rest.Request
 	poll(t, "the request "+requestID+" is not in the log", func() bool {
 		page, err := b.Requests(t.Context(), map[string][]string{"request_id": {requestID}})
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 )
@@ -27,6 +28,11 @@ type InvitationView struct {
 	Role        Role
 	ExpiresAt   time.Time
 	HasPassword bool // the person has a login already, and accepts with its password
+}
+
+// Link is where the invited person opens the invitation, in the portal at publicURL.
+func (i *NewInvitation) Link(publicURL string) string {
+	return publicURL + "/invitation?" + url.Values{"token": {i.Token}}.Encode()
 }
 
 func errInvitation() error {

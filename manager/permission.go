@@ -22,22 +22,23 @@ const (
 	MayWriteKeys    Permission = "write keys"
 	MayRevokeKeys   Permission = "revoke keys"
 	MayWriteMembers Permission = "write members"
+	MayUnlockLogins Permission = "unlock logins"
 	MayWriteTokens  Permission = "write tokens"
 )
 
 // granted are the permissions of each role of a token.
 var granted = map[TokenRole][]Permission{
 	TokenAdmin: {MayReadPolicy, MayReadPartners, MayReadUsage, MayExplain, MayReadAudit, MayReadTokens,
-		MayWritePolicy, MaySuspend, MayWriteKeys, MayRevokeKeys, MayWriteMembers, MayWriteTokens},
+		MayWritePolicy, MaySuspend, MayWriteKeys, MayRevokeKeys, MayWriteMembers, MayUnlockLogins, MayWriteTokens},
 	TokenOperator: {MayReadPolicy, MayReadPartners, MayReadUsage, MayExplain, MayReadAudit,
-		MayWritePolicy, MaySuspend, MayWriteKeys, MayRevokeKeys, MayWriteMembers},
+		MayWritePolicy, MaySuspend, MayWriteKeys, MayRevokeKeys, MayWriteMembers, MayUnlockLogins},
 	TokenAuditor: {MayReadPolicy, MayReadPartners, MayReadUsage, MayExplain, MayReadAudit, MayReadTokens},
-	TokenSupport: {MayReadPartners, MayReadUsage, MayExplain, MaySuspend, MayRevokeKeys},
+	TokenSupport: {MayReadPartners, MayReadUsage, MayExplain, MaySuspend, MayRevokeKeys, MayUnlockLogins},
 }
 
 // unconfined are the permissions that a token confined to teams never has: they
 // concern partners as a whole, or tell of products of others.
-var unconfined = []Permission{MayExplain, MayReadTokens, MayWriteKeys, MayRevokeKeys, MayWriteMembers, MayWriteTokens}
+var unconfined = []Permission{MayExplain, MayReadTokens, MayWriteKeys, MayRevokeKeys, MayWriteMembers, MayUnlockLogins, MayWriteTokens}
 
 // Known tells whether there is such a permission: whether anybody could ever have it.
 func (p Permission) Known() bool { return slices.Contains(granted[TokenAdmin], p) }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 func (c *command) audit() *cobra.Command {
@@ -41,7 +41,7 @@ and after stands in the answer of -o json and -o yaml.`,
 	return c.printsAnswer(cmd)
 }
 
-func showAudit(t *table, page *client.AuditPage) {
+func showAudit(t *table, page *rest.Page[rest.AuditEntry]) {
 	if len(page.Items) == 0 {
 		t.note("Nothing was changed.")
 		return

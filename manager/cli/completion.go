@@ -78,6 +78,22 @@ func (c *command) completeNames(kind manager.Kind) completer {
 	})
 }
 
+// completeMembers offers the members of --partner.
+func (c *command) completeMembers() completer {
+	return c.offering(func(ctx context.Context, api *client.Client, cmd *cobra.Command, _ []string) ([]string, error) {
+		partner := flagValue(cmd, "partner")
+		if partner == "" {
+			return nil, nil
+		}
+		members, err := api.Members(ctx, partner)
+		emails := make([]string, len(members))
+		for i, m := range members {
+			emails[i] = m.Email
+		}
+		return emails, err
+	})
+}
+
 // maxCompletedPartners bounds how many partners are asked for their keys.
 const maxCompletedPartners = 100
 

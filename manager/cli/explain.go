@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/partnergate/partnergate/filters/policy"
-	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // caller are the flags that say who a question is about.
@@ -55,7 +55,7 @@ func (who *caller) query(method, target string) (url.Values, error) {
 	return q, nil
 }
 
-func (c *command) ask(ctx context.Context, who *caller, method, target string) (*client.Explanation, error) {
+func (c *command) ask(ctx context.Context, who *caller, method, target string) (*rest.Explanation, error) {
 	q, err := who.query(method, target)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func completeMethods(cmd *cobra.Command) {
 }
 
 // showVerdict is the short answer.
-func showVerdict(t *table, e *client.Explanation) {
+func showVerdict(t *table, e *rest.Explanation) {
 	if e.Code == policy.Admitted.String() {
 		t.note("yes: %s is %s of %s, by the subscription %s. Policy version %d.", plainText(e.Method+" "+e.Host+e.Path), e.Operation, e.Product, e.Subscription, e.PolicyVersion)
 		return
@@ -121,7 +121,7 @@ func showVerdict(t *table, e *client.Explanation) {
 
 func plainText(s string) string { return plain([]string{s})[0] }
 
-func showExplanation(t *table, e *client.Explanation) {
+func showExplanation(t *table, e *rest.Explanation) {
 	t.row("STEP", "OUTCOME", "SAW")
 	for _, s := range e.Steps {
 		t.row(s.Step, s.Outcome, s.Saw)
@@ -159,9 +159,9 @@ Proxies log up to 50 decisions a second and partner, within 5 seconds; the host 
 
 // explainedRequest is a logged request with what the policy of now says of it.
 type explainedRequest struct {
-	Request client.Request      `json:"request"`
-	Meaning string              `json:"meaning"`       // of its outcome
-	Now     *client.Explanation `json:"now,omitempty"` // null where nobody knows who called
+	Request rest.Request      `json:"request"`
+	Meaning string            `json:"meaning"`       // of its outcome
+	Now     *rest.Explanation `json:"now,omitempty"` // null where nobody knows who called
 }
 
 func (c *command) explainLogged(ctx context.Context, id string, who *caller) error {
@@ -191,7 +191,7 @@ func (c *command) explainLogged(ctx context.Context, id string, who *caller) err
 }
 
 // logged is the question about a logged request.
-func logged(r *client.Request, host string) url.Values {
+func logged(r *rest.Request, host string) url.Values {
 	who := caller{partner: r.Partner, application: r.Application, environment: r.Environment, host: host, at: r.Time.UTC().Format(time.RFC3339Nano)}
 	if r.Credential != "" {
 		who.partner, who.application, who.environment, who.credential = "", "", "", r.Credential

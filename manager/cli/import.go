@@ -19,6 +19,7 @@ import (
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 func (c *command) keysImport() *cobra.Command {
@@ -81,7 +82,7 @@ func showImported(t *table, result *manager.ImportResult, dryRun bool) {
 var keyFields = []string{"id", "partner", "application", "environment", "sha256", "expires_at"}
 
 // readKeys reads a file of keys, with the line of each.
-func (c *command) readKeys(file string) (keys []client.ImportedKey, lines []int, err error) {
+func (c *command) readKeys(file string) (keys []rest.ImportedKey, lines []int, err error) {
 	var data []byte
 	if file == "-" {
 		data, err = io.ReadAll(c.process.Stdin)
@@ -109,7 +110,7 @@ func (c *command) readKeys(file string) (keys []client.ImportedKey, lines []int,
 	return keys, lines, nil
 }
 
-func readKeysJSON(data []byte) (keys []client.ImportedKey, lines []int, problems []manager.Field) {
+func readKeysJSON(data []byte) (keys []rest.ImportedKey, lines []int, problems []manager.Field) {
 	scanner := bufio.NewScanner(bytes.NewReader(data))
 	scanner.Buffer(nil, 1<<20)
 	line := 0
@@ -118,7 +119,7 @@ func readKeysJSON(data []byte) (keys []client.ImportedKey, lines []int, problems
 		if len(bytes.TrimSpace(scanner.Bytes())) == 0 {
 			continue
 		}
-		var key client.ImportedKey
+		var key rest.ImportedKey
 		d := json.NewDecoder(bytes.NewReader(scanner.Bytes()))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&key); err != nil {
@@ -133,7 +134,7 @@ func readKeysJSON(data []byte) (keys []client.ImportedKey, lines []int, problems
 	return keys, lines, problems
 }
 
-func readKeysCSV(data []byte) (keys []client.ImportedKey, lines []int, problems []manager.Field) {
+func readKeysCSV(data []byte) (keys []rest.ImportedKey, lines []int, problems []manager.Field) {
 	r := csv.NewReader(bytes.NewReader(data))
 	r.TrimLeadingSpace, r.ReuseRecord, r.Comment = true, true, '#'
 	var head []string
@@ -184,7 +185,7 @@ func headProblems(head []string, line int) (problems []manager.Field) {
 	return problems
 }
 
-func keyOfRecord(head, record []string) (key client.ImportedKey, problem *manager.Field) {
+func keyOfRecord(head, record []string) (key rest.ImportedKey, problem *manager.Field) {
 	fields := map[string]*string{"id": &key.ID, "partner": &key.Partner, "application": &key.Application, "environment": &key.Environment, "sha256": &key.SHA256}
 	for i, name := range head {
 		value := strings.TrimSpace(record[i])

@@ -10,6 +10,7 @@ import (
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 func (c *command) keys() *cobra.Command {
@@ -88,7 +89,7 @@ func items[T any](list []T) any {
 	}{list}
 }
 
-func showKeys(t *table, keys []client.Key) {
+func showKeys(t *table, keys []rest.Key) {
 	if len(keys) == 0 {
 		t.note("There are none.")
 		return

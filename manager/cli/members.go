@@ -9,11 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 func (c *command) members() *cobra.Command {
-	return group("members", "Invite people of a partner and set their passwords",
-		c.membersInvite(), c.membersSetPassword(), c.membersList())
+	return group("members", "Invite and remove people of a partner, and let them log in",
+		c.membersInvite(), c.membersRemove(), c.membersSetPassword(), c.membersUnlock(), c.membersList())
 }
 
 func (c *command) membersInvite() *cobra.Command {
@@ -21,7 +22,9 @@ func (c *command) membersInvite() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "invite --partner P --email E",
 		Short: "Make somebody a member of a partner, or change their role",
-		Args:  noArguments,
+		Long: `Make somebody a member of a partner, or change their role. Who has no password yet gets a link
+that sets one, which is shown once and works once: pass it on. Who has one logs in with it.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			api, err := c.client()
 			if err != nil {
@@ -31,12 +34,78 @@ func (c *command) membersInvite() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(member, func(t *table) { t.note("%s is %s of %s.", member.Email, member.Role, partner) })
+			return c.print(member, func(t *table) { showInvited(t, partner, member) })
 		},
 	}
 	memberFlags(cmd, &partner, &email)
 	cmd.Flags().StringVar(&role, "role", string(manager.RoleDeveloper), "admin, developer or viewer")
 	complete(cmd, "role", string(manager.RoleAdmin), string(manager.RoleDeveloper), string(manager.RoleViewer))
+	return c.printsAnswer(cmd)
+}
+
+func showInvited(t *table, partner string, m *rest.Member) {
+	t.note("%s is %s of %s.", m.Email, m.Role, partner)
+	if m.Invitation == nil {
+		t.note("They log in with the password that they have.")
+		return
+	}
+	t.note("Give them this link, with which they set their password. It works once, until %s:\n%s",
+		moment(m.Invitation.ExpiresAt), m.Invitation.Link)
+}
+
+func (c *command) membersRemove() *cobra.Command {
+	var partner, email string
+	cmd := &cobra.Command{
+		Use:   "remove --partner P --email E",
+		Short: "End somebody's membership or invitation at once",
+		Long: `End somebody's membership at once, or the invitation of somebody who has not joined yet. Links
+that the member has made end too. Keys stay: they are the partner's.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			if err := api.RemoveMember(cmd.Context(), partner, email); err != nil {
+				return err
+			}
+			answer := map[string]string{"partner": partner, "email": email}
+			return c.print(answer, func(t *table) { t.note("%s is no longer a member of %s.", email, partner) })
+		},
+	}
+	memberFlags(cmd, &partner, &email)
+	if err := cmd.RegisterFlagCompletionFunc("email", c.completeMembers()); err != nil {
+		panic(err) // the flag is there
+	}
+	return c.printsAnswer(cmd)
+}
+
+func (c *command) membersUnlock() *cobra.Command {
+	var email, address string
+	cmd := &cobra.Command{
+		Use:   "unlock (--email E | --address A)",
+		Short: "Let somebody log in again after too many wrong passwords",
+		Long: `Forget wrong passwords, so that who is refused because of too many can try again at once: those of
+one member from everywhere, or those of everybody from one IP address.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			failures, err := api.UnlockLogin(cmd.Context(), email, address)
+			if err != nil {
+				return err
+			}
+			return c.print(rest.Unlocked{Failures: failures}, func(t *table) {
+				t.note("%d failed logins of %s are forgotten.", failures, firstOf(email, address))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&email, "email", "", "email address of the member")
+	cmd.Flags().StringVar(&address, "address", "", "IP address from which logins have failed")
+	cmd.MarkFlagsOneRequired("email", "address")
+	cmd.MarkFlagsMutuallyExclusive("email", "address")
 	return c.printsAnswer(cmd)
 }
 
@@ -94,7 +163,7 @@ func (c *command) membersList() *cobra.Command {
 	var partner string
 	cmd := &cobra.Command{
 		Use:   "list --partner P",
-		Short: "List the members of a partner",
+		Short: "List the members of a partner, and who is invited",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			api, err := c.client()
@@ -106,9 +175,13 @@ func (c *command) membersList() *cobra.Command {
 				return err
 			}
 			return c.print(items(members), func(t *table) {
-				t.row("EMAIL", "ROLE", "SINCE")
+				t.row("EMAIL", "ROLE", "STATE", "SINCE", "LAST LOGIN", "LINK ENDS")
 				for _, m := range members {
-					t.row(m.Email, string(m.Role), moment(m.CreatedAt))
+					ends := ""
+					if m.Invitation != nil {
+						ends = moment(m.Invitation.ExpiresAt)
+					}
+					t.row(m.Email, string(m.Role), string(m.State), moment(m.CreatedAt), optionalMoment(m.LastLoginAt), ends)
 				}
 			})
 		},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // TestPlaced: what the manager finds wrong is told by file and line, however it names it.
@@ -39,12 +40,12 @@ spec:
 			"\n  Subscription acme/other: spec.plan: is bad"},
 		{"out of range", manager.Field{Path: "resources[7].spec", Message: "is bad"}, "\n  resources[7].spec: is bad"},
 	} {
-		err := placed(&client.Problem{Status: 422, Detail: "not valid", Errors: []manager.Field{c.field}}, read)
+		err := placed(&client.Problem{Problem: rest.Problem{Status: 422, Detail: "not valid", Errors: []manager.Field{c.field}}}, read)
 		if !strings.HasPrefix(err.Error(), "not valid\n") || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	problem := &client.Problem{Status: 503, Detail: "away"}
+	problem := &client.Problem{Problem: rest.Problem{Status: 503, Detail: "away"}}
 	if err := placed(problem, read); !errors.Is(err, problem) {
 		t.Errorf("another problem became %v", err)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // question gives a command one flag for each parameter, and collects those given.
@@ -69,7 +69,7 @@ func (c *command) usage() *cobra.Command {
 	return c.printsAnswer(cmd)
 }
 
-func showUsage(t *table, usage *client.Usage, groups []string) {
+func showUsage(t *table, usage *rest.Usage, groups []string) {
 	var heads []string
 	for _, g := range groups {
 		heads = append(heads, strings.ToUpper(g))
@@ -114,7 +114,7 @@ func (c *command) requests() *cobra.Command {
 	return c.printsAnswer(cmd)
 }
 
-func showRequests(t *table, page *client.RequestPage) {
+func showRequests(t *table, page *rest.Page[rest.Request]) {
 	t.row("TIME", "STATUS", "OUTCOME", "PARTNER", "APPLICATION", "ENVIRONMENT", "METHOD", "PATH", "LIMIT", "REQUEST ID")
 	for _, r := range page.Items {
 		t.row(moment(r.Time), strconv.Itoa(r.Status), r.Outcome, r.Partner, r.Application, r.Environment, r.Method, r.Path, r.Limit, r.RequestID)
@@ -144,7 +144,7 @@ func (c *command) proxies() *cobra.Command {
 	return c.printsAnswer(cmd)
 }
 
-func showProxies(t *table, proxies []client.Proxy) {
+func showProxies(t *table, proxies []rest.Proxy) {
 	if len(proxies) == 0 {
 		t.note("No proxy has reported yet.")
 		return

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // Client speaks to one manager. It is safe for concurrent use.
@@ -48,13 +48,7 @@ func New(baseURL, token string) (*Client, error) {
 func keepToken(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Problem is a refusal by the manager.
-type Problem struct {
-	Status    int             `json:"status"`
-	Code      string          `json:"code"`
-	Detail    string          `json:"detail"`
-	Errors    []manager.Field `json:"errors"`
-	RequestID string          `json:"request_id"`
-}
+type Problem struct{ rest.Problem }
 
 // Error implements error.
 func (p *Problem) Error() string {

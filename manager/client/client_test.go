@@ -26,6 +26,7 @@ import (
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/client"
 	"github.com/partnergate/partnergate/manager/httpapi"
+	"github.com/partnergate/partnergate/manager/rest"
 	"github.com/partnergate/partnergate/manager/sqlite"
 )
 
@@ -233,7 +234,7 @@ func traffic(t *testing.T, c *client.Client) []call {
 		{"RotateKey", func() (err error) { key, err = c.RotateKey(ctx, key.ID, "1h"); return err }},
 		{"RevokeKey", func() error { return second(c.RevokeKey(ctx, key.ID)) }},
 		{"ImportKeys", func() error {
-			keys := []client.ImportedKey{{Partner: "acme", Application: "app", Environment: "sandbox", SHA256: hex.EncodeToString(digest[:])}}
+			keys := []rest.ImportedKey{{Partner: "acme", Application: "app", Environment: "sandbox", SHA256: hex.EncodeToString(digest[:])}}
 			return second(c.ImportKeys(ctx, keys, false))
 		}},
 		{"Keys", func() error { return errors.Join(second(c.Keys(ctx, "acme", "")), second(c.Keys(ctx, "acme", "app"))) }},
@@ -243,6 +244,9 @@ func traffic(t *testing.T, c *client.Client) []call {
 		}},
 		{"InviteMember", func() error { return second(c.InviteMember(ctx, "acme", "dev@acme.test", manager.RoleAdmin)) }},
 		{"SetPassword", func() error { return c.SetPassword(ctx, "acme", "dev@acme.test", "correct horse battery") }},
+		{"UnlockLogin", func() error {
+			return errors.Join(second(c.UnlockLogin(ctx, "dev@acme.test", "")), second(c.UnlockLogin(ctx, "", "192.0.2.7")))
+		}},
 		{"Members", func() error { return second(c.Members(ctx, "acme")) }},
 		{"RemoveMember", func() error { return c.RemoveMember(ctx, "acme", "dev@acme.test") }},
 		{"CreateToken", func() error {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // listAll follows the pages of a list to its end.
@@ -13,17 +15,14 @@ func listAll[T any](ctx context.Context, c *Client, path []string, query url.Val
 	maps.Copy(asked, query)
 	var all []T
 	for {
-		var page struct {
-			Items []T    `json:"items"`
-			Next  string `json:"next_cursor"`
-		}
+		var page rest.Page[T]
 		if err := c.do(ctx, call{method: http.MethodGet, path: path, query: asked}, &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Items...)
-		if page.Next == "" {
+		if page.NextCursor == "" {
 			return all, nil
 		}
-		asked.Set("cursor", page.Next)
+		asked.Set("cursor", page.NextCursor)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // plurals are the names of kinds in paths.
@@ -80,31 +81,20 @@ func (c *Client) Search(ctx context.Context, kind manager.Kind, partner, text st
 
 // Delete deletes one resource.
 func (c *Client) Delete(ctx context.Context, ref manager.Ref) (policyVersion int64, err error) {
-	var answer version
+	var answer rest.Version
 	err = c.do(ctx, call{method: http.MethodDelete, path: kindPath(ref.Kind, ref.Partner, ref.Name)}, &answer)
 	return answer.PolicyVersion, err
 }
 
 // DeleteAll deletes resources, all or nothing.
 func (c *Client) DeleteAll(ctx context.Context, refs []manager.Ref, dryRun bool) (*manager.ApplyResult, error) {
-	type named struct {
-		Kind    manager.Kind `json:"kind"`
-		Partner string       `json:"partner,omitempty"`
-		Name    string       `json:"name"`
-	}
-	var body struct {
-		Resources []named `json:"resources"`
-	}
+	var body rest.Deletion
 	for _, ref := range refs {
-		body.Resources = append(body.Resources, named(ref))
+		body.Resources = append(body.Resources, rest.ResourceName(ref))
 	}
 	query := url.Values{"dry_run": {strconv.FormatBool(dryRun)}}
 	result := &manager.ApplyResult{}
 	return result, c.do(ctx, call{method: http.MethodPost, path: []string{"delete"}, query: query, body: body}, result)
-}
-
-type version struct {
-	PolicyVersion int64 `json:"policy_version"`
 }
 
 // Apply makes resources the policy, all or nothing.

@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // apply takes {"resources": […]} as JSON, or a stream of YAML documents, and
@@ -109,12 +110,6 @@ func within(place string, err error) error {
 // maxPolicyWait bounds one wait for proxies; who wants to wait longer asks again.
 const maxPolicyWait = 25 * time.Second
 
-// policyAnswer tells the current policy version, and which live proxies decide by an older one.
-type policyAnswer struct {
-	PolicyVersion int64         `json:"policy_version"`
-	Behind        []proxyAnswer `json:"behind"`
-}
-
 // policy answers at once, or once all live proxies decide by the version
 // wait_for, or after timeout with those that do not yet.
 func (a *api) policy(c *gin.Context) error {
@@ -134,17 +129,17 @@ func (a *api) policy(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.JSON(http.StatusOK, policyAnswer{a.service.PolicyVersion(), behind})
+	c.JSON(http.StatusOK, rest.Policy{PolicyVersion: a.service.PolicyVersion(), Behind: behind})
 	return nil
 }
 
 // behind lists the live proxies that have not acknowledged version after timeout.
-func (a *api) behind(ctx context.Context, version int64, timeout time.Duration) ([]proxyAnswer, error) {
+func (a *api) behind(ctx context.Context, version int64, timeout time.Duration) ([]rest.Proxy, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	views, err := a.service.AwaitAcknowledged(ctx, version)
 	if err != nil && ctx.Err() == nil {
 		return nil, err
 	}
-	return answerOfProxies(views), nil
+	return answerOf(views, "", answerOfProxy).Items, nil
 }

@@ -1,36 +1,19 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
-// auditAnswer is one change of the audit log.
-type auditAnswer struct {
-	Time          time.Time         `json:"time"`
-	Actor         string            `json:"actor"`
-	ActorKind     manager.ActorKind `json:"actor_kind"`
-	OnBehalfOf    manager.Owner     `json:"on_behalf_of"`
-	Address       string            `json:"address,omitempty"`
-	RequestID     string            `json:"request_id,omitempty"`
-	Action        string            `json:"action"`
-	Kind          manager.Kind      `json:"kind"`
-	Partner       string            `json:"partner,omitempty"`
-	Name          string            `json:"name"`
-	Product       string            `json:"product,omitempty"`
-	Before        json.RawMessage   `json:"before,omitempty"`
-	After         json.RawMessage   `json:"after,omitempty"`
-	PolicyVersion int64             `json:"policy_version,omitempty"`
-}
-
-func answerOfEntry(e manager.AuditEntry) auditAnswer {
-	return auditAnswer{e.Time, e.Actor, e.ActorKind, e.OnBehalfOf, e.Address, e.RequestID, e.Action, e.Kind, e.Partner, e.Name,
-		e.Product, e.Before, e.After, e.PolicyVersion}
+func answerOfEntry(e manager.AuditEntry) rest.AuditEntry {
+	return rest.AuditEntry{Time: e.Time, Actor: e.Actor, ActorKind: e.ActorKind, OnBehalfOf: e.OnBehalfOf, Address: e.Address,
+		RequestID: e.RequestID, Action: e.Action, Kind: e.Kind, Partner: e.Partner, Name: e.Name, Product: e.Product,
+		Before: e.Before, After: e.After, PolicyVersion: e.PolicyVersion}
 }
 
 // audit lists who changed what. Unlike usage it has no default span: what was

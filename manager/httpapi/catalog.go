@@ -6,34 +6,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
-
-// catalogAnswer is what one partner can call in one environment.
-type catalogAnswer struct {
-	Partner       string             `json:"partner"`
-	Environment   string             `json:"environment"`
-	PolicyVersion int64              `json:"policy_version"`
-	Products      []catalogProduct   `json:"products"`
-	Operations    []catalogOperation `json:"operations"`
-}
-
-type catalogProduct struct {
-	Product      string          `json:"product"`
-	Title        string          `json:"title,omitempty"`
-	Hosts        []string        `json:"hosts"`
-	State        string          `json:"state"`
-	Subscription string          `json:"subscription,omitempty"`
-	Plan         string          `json:"plan,omitempty"`
-	Limits       []manager.Limit `json:"limits"`
-}
-
-type catalogOperation struct {
-	Product     string `json:"product"`
-	Environment string `json:"environment"`
-	Method      string `json:"method"`
-	Path        string `json:"path"`
-	Operation   string `json:"operation"`
-}
 
 // catalog answers for operators what the portal shows to the partner's members.
 func (a *api) catalog(c *gin.Context) error {
@@ -48,23 +22,25 @@ func (a *api) catalog(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	answer := catalogAnswer{Partner: cat.Partner, Environment: cat.Environment, PolicyVersion: cat.PolicyVersion,
-		Products: []catalogProduct{}, Operations: []catalogOperation{}}
+	answer := rest.Catalog{Partner: cat.Partner, Environment: cat.Environment, PolicyVersion: cat.PolicyVersion,
+		Products: []rest.CatalogProduct{}, Operations: []rest.CatalogOperation{}}
 	for _, p := range cat.Products {
 		if p.Product != nil && !a.service.Sees(principal(c).Grant, p.Product) {
 			continue
 		}
 		answer.Products = append(answer.Products, answerOfProduct(p))
 		for _, o := range p.Operations {
-			answer.Operations = append(answer.Operations, catalogOperation{o.Product, o.Environment, o.Method, o.Path, o.Operation})
+			answer.Operations = append(answer.Operations, rest.CatalogOperation{
+				Product: o.Product, Environment: o.Environment, Method: o.Method, Path: o.Path, Operation: o.Operation,
+			})
 		}
 	}
 	c.JSON(http.StatusOK, answer)
 	return nil
 }
 
-func answerOfProduct(p manager.CatalogProduct) catalogProduct {
-	answer := catalogProduct{Hosts: []string{}, State: p.State, Limits: []manager.Limit{}}
+func answerOfProduct(p manager.CatalogProduct) rest.CatalogProduct {
+	answer := rest.CatalogProduct{Hosts: []string{}, State: p.State, Limits: []manager.Limit{}}
 	answer.Hosts = append(answer.Hosts, p.Hosts...)
 	answer.Limits = append(answer.Limits, p.Limits...)
 	if p.Product != nil {

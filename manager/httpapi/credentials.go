@@ -9,28 +9,14 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // defaultOverlap is how long a rotated key stays valid where nothing is said.
 const defaultOverlap = 24 * time.Hour
 
-// credentialAnswer is a credential as the API shows it: never the key or its digest.
-type credentialAnswer struct {
-	ID          string     `json:"id"`
-	Partner     string     `json:"partner"`
-	Application string     `json:"application"`
-	Environment string     `json:"environment"`
-	State       string     `json:"state"`
-	CreatedAt   time.Time  `json:"created_at"`
-	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
-	RevokedAt   *time.Time `json:"revoked_at,omitempty"`
-	LastUsedAt  *time.Time `json:"last_used_at,omitempty"`
-	RotatedTo   string     `json:"rotated_to,omitempty"`
-	RotatedFrom string     `json:"rotated_from,omitempty"`
-}
-
-func answerOfCredential(v manager.CredentialView) credentialAnswer {
-	return credentialAnswer{
+func answerOfCredential(v manager.CredentialView) rest.Key {
+	return rest.Key{
 		ID: v.Metadata.Name, Partner: v.Metadata.Partner, Application: v.Application, Environment: v.Environment,
 		State: v.State, CreatedAt: v.Metadata.CreatedAt, ExpiresAt: v.ExpiresAt, RevokedAt: v.RevokedAt,
 		LastUsedAt: v.LastUsedAt, RotatedTo: v.RotatedTo, RotatedFrom: v.RotatedFrom,
@@ -38,10 +24,7 @@ func answerOfCredential(v manager.CredentialView) credentialAnswer {
 }
 
 func (a *api) createCredential(c *gin.Context) error {
-	var body struct {
-		Environment string `json:"environment"`
-		ExpiresIn   string `json:"expires_in"`
-	}
+	var body rest.KeyRequest
 	if err := firstError(readQuery(c).err, decode(c, &body)); err != nil {
 		return err
 	}
@@ -154,9 +137,7 @@ func meets(c *gin.Context, cred *manager.Credential) error {
 }
 
 func (a *api) rotateCredential(c *gin.Context) error {
-	var body struct {
-		Overlap string `json:"overlap"`
-	}
+	var body rest.Rotation
 	if err := firstError(readQuery(c).err, decode(c, &body)); err != nil {
 		return err
 	}
@@ -194,6 +175,6 @@ func (a *api) revokeCredential(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	c.JSON(http.StatusOK, versionAnswer{version})
+	c.JSON(http.StatusOK, rest.Version{PolicyVersion: version})
 	return nil
 }

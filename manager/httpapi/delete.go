@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // deleteAll deletes the resources that a body names, all or nothing.
@@ -19,19 +20,13 @@ func (a *api) deleteAll(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	var list struct {
-		Resources []struct {
-			Kind    manager.Kind `json:"kind"`
-			Partner string       `json:"partner"`
-			Name    string       `json:"name"`
-		} `json:"resources"`
-	}
+	var list rest.Deletion
 	if err := invalidJSON(strictDecoder(body).Decode(&list), &list); err != nil {
 		return err
 	}
 	refs := make([]manager.Ref, len(list.Resources))
 	for i, r := range list.Resources {
-		refs[i] = manager.Ref{Kind: r.Kind, Partner: r.Partner, Name: r.Name}
+		refs[i] = manager.Ref(r)
 	}
 	result, err := a.service.DeleteAll(c.Request.Context(), principal(c).Actor(manager.OwnerAPI), refs, dryRun)
 	if err != nil {

@@ -3,32 +3,12 @@ package httpapi
 import (
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
-
-// explanationAnswer is what the policy decides on a request that nobody sent, and why.
-type explanationAnswer struct {
-	Code          string                `json:"code"` // admitted, or the code of the refusal
-	Status        int                   `json:"status,omitempty"`
-	Detail        string                `json:"detail"`
-	PolicyVersion int64                 `json:"policy_version"`
-	At            time.Time             `json:"at"`
-	Partner       string                `json:"partner"`
-	Application   string                `json:"application,omitempty"`
-	Environment   string                `json:"environment"`
-	Credential    string                `json:"credential,omitempty"`
-	Method        string                `json:"method"`
-	Host          string                `json:"host"`
-	Path          string                `json:"path"`
-	Product       string                `json:"product,omitempty"`
-	Operation     string                `json:"operation,omitempty"`
-	Subscription  string                `json:"subscription,omitempty"`
-	Steps         []manager.ExplainStep `json:"steps"`
-}
 
 // explain answers whether a request would be let through, and what each step of the decision saw.
 func (a *api) explain(c *gin.Context) error {
@@ -63,9 +43,9 @@ func checkQuestion(q *query, question *manager.Question) {
 	}
 }
 
-func answerOfExplanation(e *manager.Explanation) explanationAnswer {
+func answerOfExplanation(e *manager.Explanation) rest.Explanation {
 	info := e.Code.Info()
-	return explanationAnswer{
+	return rest.Explanation{
 		Code: info.Name, Status: info.Status, Detail: info.Detail, PolicyVersion: e.PolicyVersion, At: e.At.UTC(),
 		Partner: e.Asked.Partner, Application: e.Asked.Application, Environment: e.Asked.Environment, Credential: e.Asked.Credential,
 		Method: e.Asked.Method, Host: e.Asked.Host, Path: e.Asked.Path,

@@ -30,6 +30,7 @@ type Config struct {
 	Now        func() time.Time     // nil: time.Now
 	// TrustedProxies are the proxies in front of the manager whose X-Forwarded-For is believed; nil: none.
 	TrustedProxies []netip.Prefix
+	PublicURL      string               // where browsers find the portal, without a slash at its end
 	Metrics        *manager.Metrics     // nil: none recorded
 	Tracing        trace.TracerProvider // nil: no spans
 }
@@ -43,6 +44,7 @@ type api struct {
 	edge      tokens
 	modules   *modules
 	metrics   *manager.Metrics
+	publicURL string
 	estate    chan struct{} // holds one token while a body of a whole estate is worked on
 }
 
@@ -60,6 +62,7 @@ func New(c Config) http.Handler {
 		edge:      newTokens(c.EdgeTokens...),
 		modules:   &modules{dir: c.ModulesDir},
 		metrics:   c.Metrics,
+		publicURL: c.PublicURL,
 		estate:    make(chan struct{}, 1),
 	}
 	return traced(c.Tracing, observe(c.Logger, c.Metrics, c.TrustedProxies, split(a.router(c.Registry), c.Portal)))

@@ -22,6 +22,7 @@ const (
 	adminToken = "admin-0123456789abcdef0123456789abcdef"
 	edgeToken  = "edge-0123456789abcdef0123456789abcdef0"
 	edgeToken2 = "edge-fedcba9876543210fedcba98765432100"
+	publicURL  = "https://partners.example.test"
 )
 
 // api is a real server on a real store.
@@ -48,7 +49,7 @@ func newAPI(t *testing.T) *api {
 		t.Fatal(err)
 	}
 	a.server = httptest.NewServer(httpapi.New(httpapi.Config{
-		Service: a.service, AdminToken: adminToken, EdgeTokens: []string{edgeToken, edgeToken2}, ModulesDir: a.modules,
+		Service: a.service, AdminToken: adminToken, EdgeTokens: []string{edgeToken, edgeToken2}, ModulesDir: a.modules, PublicURL: publicURL,
 		Registry: prometheus.NewRegistry(), Logger: logger,
 		Portal: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "portal "+r.URL.Path) }),
 	}))

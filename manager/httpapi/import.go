@@ -4,22 +4,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
-
-// importedKey is a key that was made elsewhere, as a body names it.
-type importedKey struct {
-	ID          string     `json:"id"`
-	Partner     string     `json:"partner"`
-	Application string     `json:"application"`
-	Environment string     `json:"environment"`
-	SHA256      string     `json:"sha256"`
-	ExpiresAt   *time.Time `json:"expires_at"`
-}
 
 // importCredentials takes keys over by their hashes, all or nothing.
 func (a *api) importCredentials(c *gin.Context) error {
@@ -36,9 +26,7 @@ func (a *api) importCredentials(c *gin.Context) error {
 	if err := checkJSON(body); err != nil {
 		return err
 	}
-	var list struct {
-		Credentials []importedKey `json:"credentials"`
-	}
+	var list rest.Import
 	if err := invalidJSON(strictDecoder(body).Decode(&list), &list); err != nil {
 		return err
 	}
@@ -55,7 +43,7 @@ func (a *api) importCredentials(c *gin.Context) error {
 }
 
 // readImported reads the hashes; all wrong ones come back together.
-func readImported(given []importedKey) ([]manager.ImportedKey, error) {
+func readImported(given []rest.ImportedKey) ([]manager.ImportedKey, error) {
 	keys := make([]manager.ImportedKey, len(given))
 	wrong := &manager.Error{Code: manager.CodeInvalid, Message: "the keys cannot be imported"}
 	for i, g := range given {

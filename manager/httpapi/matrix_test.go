@@ -43,10 +43,10 @@ func filledPath(t *testing.T, route httpapi.Route, values map[string]string) str
 // promised is what each role may do, as docs/manager-api.md has it:
 // this table is the promise, and access.go must keep it.
 var promised = map[manager.TokenRole]string{
-	manager.TokenAdmin:    "read policy, read partners, read usage, explain, read audit, read tokens, write policy, suspend, write keys, revoke keys, write members, write tokens",
-	manager.TokenOperator: "read policy, read partners, read usage, explain, read audit, write policy, suspend, write keys, revoke keys, write members",
+	manager.TokenAdmin:    "read policy, read partners, read usage, explain, read audit, read tokens, write policy, suspend, write keys, revoke keys, write members, unlock logins, write tokens",
+	manager.TokenOperator: "read policy, read partners, read usage, explain, read audit, write policy, suspend, write keys, revoke keys, write members, unlock logins",
 	manager.TokenAuditor:  "read policy, read partners, read usage, explain, read audit, read tokens",
-	manager.TokenSupport:  "read partners, read usage, explain, suspend, revoke keys",
+	manager.TokenSupport:  "read partners, read usage, explain, suspend, revoke keys, unlock logins",
 }
 
 // TestEveryRouteByRole asks every route of the router with a token of every

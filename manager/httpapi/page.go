@@ -3,6 +3,8 @@ package httpapi
 import (
 	"encoding/base64"
 	"sort"
+
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // defaultPage is the length of a page for which no limit was given.
@@ -33,8 +35,8 @@ func pageOf[T any](q *query, items []T, position func(T) string) (page []T, next
 }
 
 // answerOf is a page whose items are shown as the API shows them.
-func answerOf[T, A any](items []T, next string, show func(T) A) pageAnswer[A] {
-	answer := pageAnswer[A]{Items: []A{}, NextCursor: next}
+func answerOf[T, A any](items []T, next string, show func(T) A) rest.Page[A] {
+	answer := rest.Page[A]{Items: []A{}, NextCursor: next}
 	for _, item := range items {
 		answer.Items = append(answer.Items, show(item))
 	}

@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 const credentials = "/api/v1/partners/acme/applications/checkout/credentials"
@@ -73,15 +76,33 @@ func TestKeyPaths(t *testing.T) {
 func TestMembers(t *testing.T) {
 	a := withEstate(t)
 	const members = "/api/v1/partners/globex/members"
-	if got := a.must(nil, "POST", members, `{"email":"Ops@Globex.test","role":"viewer"}`); got.status != 201 {
-		t.Errorf("invite: %d", got.status)
+	var made rest.Member
+	if got := a.must(&made, "POST", members, `{"email":"Ops@Globex.test","role":"viewer"}`); got.status != 201 || made.Email != "ops@globex.test" || made.State != manager.MemberInvited {
+		t.Errorf("invite: %d %s", got.status, got.body)
 	}
-	if got := a.must(nil, "GET", members, ""); !strings.Contains(got.body, `"email":"ops@globex.test","role":"viewer"`) {
+	if made.Invitation == nil {
+		t.Fatal("there is no link")
+	}
+	token, found := strings.CutPrefix(made.Invitation.Link, publicURL+"/invitation?token=")
+	if _, err := a.service.InvitationOf(t.Context(), token); !found || err != nil {
+		t.Errorf("the link %s: %v", made.Invitation.Link, err)
+	}
+	if got := a.must(nil, "GET", members, ""); !strings.Contains(got.body, `"email":"ops@globex.test","role":"viewer","state":"invited"`) || strings.Contains(got.body, token) {
 		t.Errorf("list: %s", got.body)
 	}
+	if got := a.must(nil, "POST", members, `{"email":"pending@globex.test"}`); !strings.Contains(got.body, `"role":"developer"`) {
+		t.Errorf("without a role: %s", got.body)
+	}
+	a.must(nil, "DELETE", members+"/pending@globex.test", "")
 	a.must(nil, "PUT", members+"/ops@globex.test/password", `{"password":"correct horse battery"}`)
 	if _, err := a.service.Authenticate(t.Context(), "ops@globex.test", "correct horse battery"); err != nil {
 		t.Errorf("login: %v", err)
+	}
+	if got := a.must(nil, "GET", members, ""); !strings.Contains(got.body, `"state":"active"`) || !strings.Contains(got.body, `"last_login_at":"`) || strings.Contains(got.body, "invitation") {
+		t.Errorf("after a login: %s", got.body)
+	}
+	if got := a.must(nil, "POST", members, `{"email":"ops@globex.test","role":"admin"}`); strings.Contains(got.body, "link") {
+		t.Errorf("who has a password gets a link: %s", got.body)
 	}
 	if got := a.do("PUT", members+"/dev@acme.test/password", `{"password":"correct horse battery"}`); got.status != 404 {
 		t.Errorf("password of another partner's member: %d", got.status)
@@ -92,6 +113,34 @@ func TestMembers(t *testing.T) {
 	a.must(nil, "DELETE", members+"/ops@globex.test", "")
 	if got := a.do("DELETE", members+"/ops@globex.test", ""); got.status != 404 {
 		t.Errorf("removing twice: %d", got.status)
+	}
+}
+
+func TestUnlockLogin(t *testing.T) {
+	a := withEstate(t)
+	a.must(nil, "PUT", "/api/v1/partners/acme/members/dev@acme.test/password", `{"password":"correct horse battery"}`)
+	try := func(password string) manager.ErrorCode {
+		_, err := a.service.Authenticate(manager.WithOrigin(t.Context(), manager.Origin{Address: "192.0.2.7"}), "dev@acme.test", password)
+		return manager.CodeOf(err)
+	}
+	for _, body := range []string{`{"email":"dev@acme.test"}`, `{"address":"192.0.2.7"}`} {
+		for range 10 {
+			try("wrong")
+		}
+		if got := try("correct horse battery"); got != manager.CodeTooMany {
+			t.Fatalf("after ten wrong ones: %q", got)
+		}
+		if got := a.must(nil, "POST", "/api/v1/logins/unlock", body); got.body != `{"failures":10}` {
+			t.Errorf("%s: %s", body, got.body)
+		}
+		if got := try("correct horse battery"); got != "" {
+			t.Errorf("after %s: %q", body, got)
+		}
+	}
+	for _, body := range []string{`{}`, `{"email":"dev@acme.test","address":"192.0.2.7"}`, `{"email":"dev"}`, `{"address":"here"}`, `{"email":{"$ne":null}}`} {
+		if got := a.do("POST", "/api/v1/logins/unlock", body); got.status != 422 {
+			t.Errorf("%s: %d %s", body, got.status, got.body)
+		}
 	}
 }
 

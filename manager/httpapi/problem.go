@@ -9,19 +9,9 @@ import (
 
 	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 	"github.com/partnergate/partnergate/manager/telemetry"
 )
-
-// problem is the body of every refusal: RFC 9457, with members of our own.
-type problem struct {
-	Type      string          `json:"type"`
-	Title     string          `json:"title"`
-	Status    int             `json:"status"`
-	Detail    string          `json:"detail"`
-	Code      string          `json:"code"`
-	Errors    []manager.Field `json:"errors,omitempty"` // each wrong field
-	RequestID string          `json:"request_id"`
-}
 
 // requestError is a request that never reaches the domain.
 type requestError struct {
@@ -76,12 +66,12 @@ var statusOf = map[manager.ErrorCode]int{
 
 // problemOf is the one place where errors become HTTP. It is false for an
 // error that is nobody's fault but ours: its text is for the log alone.
-func problemOf(err error) (problem, bool) {
+func problemOf(err error) (rest.Problem, bool) {
 	var domain *manager.Error
 	var request *requestError
 	switch {
 	case errors.As(err, &domain):
-		p := problem{Status: statusOf[domain.Code], Code: domain.Reason, Detail: domain.Message, Errors: domain.Fields}
+		p := rest.Problem{Status: statusOf[domain.Code], Code: domain.Reason, Detail: domain.Message, Errors: domain.Fields}
 		if p.Code == "" {
 			p.Code = string(domain.Code)
 		}
@@ -90,12 +80,12 @@ func problemOf(err error) (problem, bool) {
 		}
 		return p, p.Status != 0
 	case errors.As(err, &request):
-		return problem{Status: request.status, Code: request.code, Detail: request.detail}, true
+		return rest.Problem{Status: request.status, Code: request.code, Detail: request.detail}, true
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return problem{Status: http.StatusServiceUnavailable, Code: string(manager.CodeUnavailable),
+		return rest.Problem{Status: http.StatusServiceUnavailable, Code: string(manager.CodeUnavailable),
 			Detail: "the request ended before there was an answer; send it again"}, true
 	}
-	return problem{}, false
+	return rest.Problem{}, false
 }
 
 func (a *api) writeError(w http.ResponseWriter, r *http.Request, err error) {
@@ -123,12 +113,12 @@ func (a *api) noteRefusal(w http.ResponseWriter, r *http.Request, err error, cod
 	}
 }
 
-func internalProblem() problem {
-	return problem{Status: http.StatusInternalServerError, Code: "internal",
+func internalProblem() rest.Problem {
+	return rest.Problem{Status: http.StatusInternalServerError, Code: "internal",
 		Detail: "something failed inside the manager; its log tells what, under this request id"}
 }
 
-func writeProblem(w http.ResponseWriter, p problem, id string) {
+func writeProblem(w http.ResponseWriter, p rest.Problem, id string) {
 	p.Type, p.Title, p.RequestID = "about:blank", http.StatusText(p.Status), id
 	body, err := json.Marshal(p)
 	if err != nil {

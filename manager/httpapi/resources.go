@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // pluralKind is a kind with its name in paths, and what reading and replacing one needs.
@@ -37,12 +38,6 @@ func refOf(c *gin.Context, kind manager.Kind) manager.Ref {
 	return manager.Ref{Kind: kind, Partner: c.Param("partner"), Name: c.Param("name")}
 }
 
-// pageAnswer is the form of every list.
-type pageAnswer[T any] struct {
-	Items      []T    `json:"items"`
-	NextCursor string `json:"next_cursor"` // empty on the last page
-}
-
 func (a *api) list(kind manager.Kind) func(*gin.Context) error {
 	return func(c *gin.Context) error {
 		q := readQuery(c, "q", "limit", "cursor")
@@ -58,7 +53,7 @@ func (a *api) list(kind manager.Kind) func(*gin.Context) error {
 		if err != nil {
 			return err
 		}
-		answer := pageAnswer[json.RawMessage]{Items: []json.RawMessage{}, NextCursor: page.Next}
+		answer := rest.Page[json.RawMessage]{Items: []json.RawMessage{}, NextCursor: page.Next}
 		for _, r := range page.Items {
 			if !a.service.Sees(principal(c).Grant, r) {
 				continue
@@ -187,11 +182,6 @@ func readNamed(c *gin.Context, kind manager.Kind, limit int64) (manager.Resource
 	return r, nil
 }
 
-// versionAnswer tells by which policy version a change is in force.
-type versionAnswer struct {
-	PolicyVersion int64 `json:"policy_version"`
-}
-
 func (a *api) remove(kind manager.Kind) func(*gin.Context) error {
 	return func(c *gin.Context) error {
 		if q := readQuery(c); q.err != nil {
@@ -205,7 +195,7 @@ func (a *api) remove(kind manager.Kind) func(*gin.Context) error {
 		if err != nil {
 			return err
 		}
-		c.JSON(http.StatusOK, versionAnswer{version})
+		c.JSON(http.StatusOK, rest.Version{PolicyVersion: version})
 		return nil
 	}
 }

@@ -128,6 +128,7 @@ func (a *api) memberRoutes() []route {
 		{post, "/partners/:partner/members", manager.MayWriteMembers, a.inviteMember},
 		{remove, "/partners/:partner/members/:email", manager.MayWriteMembers, a.removeMember},
 		{put, "/partners/:partner/members/:email/password", manager.MayWriteMembers, a.setPassword},
+		{post, "/logins/unlock", manager.MayUnlockLogins, a.unlockLogin},
 	}
 }
 

@@ -2,28 +2,16 @@ package httpapi
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
-// tokenAnswer is a named token as the API shows it: never its text or its digest.
-type tokenAnswer struct {
-	Name       string            `json:"name"`
-	Role       manager.TokenRole `json:"role"`
-	Teams      []string          `json:"teams,omitempty"`
-	State      string            `json:"state"`
-	CreatedBy  string            `json:"created_by"`
-	CreatedAt  time.Time         `json:"created_at"`
-	ExpiresAt  *time.Time        `json:"expires_at,omitempty"`
-	RevokedAt  *time.Time        `json:"revoked_at,omitempty"`
-	LastUsedAt *time.Time        `json:"last_used_at,omitempty"`
-}
-
-func (a *api) answerOfToken(t manager.AdminToken) tokenAnswer {
-	return tokenAnswer{t.Name, t.Role, t.Teams, t.TokenState(a.now()), t.CreatedBy, t.CreatedAt, t.ExpiresAt, t.RevokedAt, t.LastUsedAt}
+func (a *api) answerOfToken(t manager.AdminToken) rest.Token {
+	return rest.Token{Name: t.Name, Role: t.Role, Teams: t.Teams, State: t.TokenState(a.now()), CreatedBy: t.CreatedBy,
+		CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, RevokedAt: t.RevokedAt, LastUsedAt: t.LastUsedAt}
 }
 
 func (a *api) listTokens(c *gin.Context) error {
@@ -44,12 +32,7 @@ func (a *api) listTokens(c *gin.Context) error {
 }
 
 func (a *api) createToken(c *gin.Context) error {
-	var body struct {
-		Name      string            `json:"name"`
-		Role      manager.TokenRole `json:"role"`
-		Teams     []string          `json:"teams"`
-		ExpiresIn string            `json:"expires_in"`
-	}
+	var body rest.TokenRequest
 	if err := firstError(readQuery(c).err, decode(c, &body)); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // dimensions are what usage can be grouped by.
@@ -60,13 +61,6 @@ func joinDimensions() string {
 	return strings.Join(names, ", ")
 }
 
-// usageAnswer has one row a group; each row has the grouped fields and "requests".
-type usageAnswer struct {
-	From time.Time        `json:"from"`
-	To   time.Time        `json:"to"`
-	Rows []map[string]any `json:"rows"`
-}
-
 func (a *api) usage(c *gin.Context) error {
 	q := readQuery(c, append([]string{"from", "to", "group_by"}, keyParameters...)...)
 	from, to := q.span(a.now().UTC())
@@ -81,7 +75,7 @@ func (a *api) usage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	answer := usageAnswer{From: from, To: to, Rows: []map[string]any{}}
+	answer := rest.Usage{From: from, To: to, Rows: []map[string]any{}}
 	for _, s := range sums {
 		row := map[string]any{"requests": s.Requests}
 		for _, d := range uq.GroupBy {
@@ -91,25 +85,6 @@ func (a *api) usage(c *gin.Context) error {
 	}
 	c.JSON(http.StatusOK, answer)
 	return nil
-}
-
-// requestAnswer is one logged decision.
-type requestAnswer struct {
-	Time          time.Time `json:"time"`
-	RequestID     string    `json:"request_id"`
-	Partner       string    `json:"partner"`
-	Application   string    `json:"application"`
-	Product       string    `json:"product"`
-	Environment   string    `json:"environment"`
-	Method        string    `json:"method"`
-	Path          string    `json:"path"`
-	Operation     string    `json:"operation"`
-	Outcome       string    `json:"outcome"`
-	Status        int       `json:"status"`
-	PolicyVersion int64     `json:"policy_version"`
-	Credential    string    `json:"credential,omitempty"` // public id
-	Limit         string    `json:"limit,omitempty"`
-	Proxy         string    `json:"proxy,omitempty"`
 }
 
 func (a *api) requests(c *gin.Context) error {
@@ -127,35 +102,22 @@ func (a *api) requests(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	answer := pageAnswer[requestAnswer]{Items: []requestAnswer{}, NextCursor: page.Next}
-	for _, r := range page.Items {
-		answer.Items = append(answer.Items, requestAnswer{
-			Time: r.Time, RequestID: r.RequestID, Partner: r.Key.Partner, Application: r.Key.Application,
-			Product: r.Key.Product, Environment: r.Key.Environment, Method: r.Method, Path: r.Path,
-			Operation: r.Key.Operation, Outcome: r.Key.Outcome, Status: r.Status, PolicyVersion: r.PolicyVersion,
-			Credential: r.Credential, Limit: r.Limit, Proxy: r.Proxy,
-		})
-	}
-	c.JSON(http.StatusOK, answer)
+	c.JSON(http.StatusOK, answerOf(page.Items, page.Next, answerOfRequest))
 	return nil
 }
 
-// proxyAnswer is one proxy process.
-type proxyAnswer struct {
-	ID               string    `json:"id"`
-	Node             string    `json:"node"`
-	PolicyVersion    int64     `json:"policy_version"`
-	PolicyAgeSeconds float64   `json:"policy_age_seconds"`
-	LastSync         time.Time `json:"last_sync"`
-	Live             bool      `json:"live"` // heard from within the time after which its shares are given on
+func answerOfRequest(r manager.RequestRecord) rest.Request {
+	return rest.Request{
+		Time: r.Time, RequestID: r.RequestID, Partner: r.Key.Partner, Application: r.Key.Application,
+		Product: r.Key.Product, Environment: r.Key.Environment, Method: r.Method, Path: r.Path,
+		Operation: r.Key.Operation, Outcome: r.Key.Outcome, Status: r.Status, PolicyVersion: r.PolicyVersion,
+		Credential: r.Credential, Limit: r.Limit, Proxy: r.Proxy,
+	}
 }
 
-func answerOfProxies(views []manager.ProxyView) []proxyAnswer {
-	answer := []proxyAnswer{}
-	for _, v := range views {
-		answer = append(answer, proxyAnswer{v.ID, v.Node, v.PolicyVersion, v.PolicyAge.Round(time.Millisecond).Seconds(), v.LastSync, v.Live})
-	}
-	return answer
+func answerOfProxy(v manager.ProxyView) rest.Proxy {
+	return rest.Proxy{ID: v.ID, Node: v.Node, PolicyVersion: v.PolicyVersion,
+		PolicyAgeSeconds: v.PolicyAge.Round(time.Millisecond).Seconds(), LastSync: v.LastSync, Live: v.Live}
 }
 
 func (a *api) proxies(c *gin.Context) error {
@@ -171,6 +133,6 @@ func (a *api) proxies(c *gin.Context) error {
 	if q.err != nil {
 		return q.err
 	}
-	c.JSON(http.StatusOK, pageAnswer[proxyAnswer]{answerOfProxies(page), next})
+	c.JSON(http.StatusOK, answerOf(page, next, answerOfProxy))
 	return nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/rest"
 	"github.com/partnergate/partnergate/manager/server"
 )
 
@@ -126,7 +127,7 @@ func (r *secretsRun) operate() {
 	r.must(err)
 	r.secrets["key"], r.secrets["rotated key"] = key.Key, next.Key
 	digest := sha256.Sum256([]byte("a key from elsewhere, unknown here"))
-	_, err = r.api.ImportKeys(ctx, []client.ImportedKey{{Partner: "acme", Application: "app", Environment: "sandbox", SHA256: hex.EncodeToString(digest[:])}}, false)
+	_, err = r.api.ImportKeys(ctx, []rest.ImportedKey{{Partner: "acme", Application: "app", Environment: "sandbox", SHA256: hex.EncodeToString(digest[:])}}, false)
 	r.must(err)
 	for _, name := range []string{"ci", "gone"} {
 		token, err := r.api.CreateToken(ctx, name, manager.TokenOperator, nil, "")
