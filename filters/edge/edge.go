@@ -73,13 +73,7 @@ func attach(p *Plugin) *Edge {
 }
 
 func newEdge(m Manager) *Edge {
-	e := &Edge{manager: m, namespace: m.namespace(), holder: newHolder()}
-	for i := range 2 {
-		r := rand.Uint64()
-		for j := range 8 {
-			e.nonce[8*i+j] = byte(r >> (8 * j))
-		}
-	}
+	e := &Edge{manager: m, namespace: m.namespace(), nonce: newNonce(), holder: newHolder()}
 	n := e.namespace
 	e.keys = keys{
 		proxy: n + "proxy", leader: n + "leader", state: n + "state", batch: n + "batch", directory: n + "ledgers", holders: n + "holders",
@@ -88,6 +82,12 @@ func newEdge(m Manager) *Edge {
 	e.replica.edge, e.waiting.edge, e.usage.edge = e, e, e
 	e.ledgers.prefix = n + "ledger/"
 	return e
+}
+
+func newNonce() (nonce [16]byte) {
+	writeInt64(nonce[:], int64(rand.Uint64()))
+	writeInt64(nonce[8:], int64(rand.Uint64()))
+	return nonce
 }
 
 // detach takes a plugin out. When it was the owner, the next one is.

@@ -88,19 +88,19 @@ func (e *Edge) lead(now int64) {
 	if err != nil {
 		proxywasm.LogError("partnergate: the host gives no queue: " + err.Error())
 	}
-	e.leaderQueue = id
+	e.leaderQueue, e.proxy = id, e.proxyID() // which the leader before may have changed
 	e.leader = newLeader(e, now)
 	count("partnergate_leader_changes", 1)
 }
 
-// resign ends this VM's leadership. What it gathered goes into the queue, for
-// the next leader; the batch under way is in shared data.
+// resign ends this VM's leadership. What it gathered and did not keep goes into
+// the queue, for the next leader; the batch under way is in shared data.
 func (e *Edge) resign() {
 	if e.leader == nil {
 		return
 	}
 	batch := wire.Sync{}
-	e.leader.gather.fill(&batch)
+	e.leader.gather.unkept(&batch)
 	e.leader = nil
 	if len(batch.Usage)+len(batch.Requests) > 0 {
 		_ = e.sendToLeader(batch.Append(e.appendMessage(nil, messageFlush))) // without a queue nobody could take it

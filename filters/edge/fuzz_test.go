@@ -3,6 +3,8 @@ package edge
 import (
 	"strings"
 	"testing"
+
+	"github.com/partnergate/partnergate/filters/wire"
 )
 
 // FuzzParseConfig finds no text that ends the VM, and none that is accepted
@@ -44,6 +46,10 @@ func FuzzShared(f *testing.F) {
 			g.init()
 			g.add(m.body, &syncing{touched: map[string]bool{}})
 			(&syncing{touched: map[string]bool{}}).want(m.body, 1)
+			if kept, err := wire.ParseSync(m.body); err == nil {
+				g.recall(0, &kept)
+				g.unkept(&wire.Sync{})
+			}
 		}
 	})
 }

@@ -20,14 +20,52 @@ type kind struct {
 	partner, application, product, environment, operation, outcome string
 }
 
+// kindOf is a row's kind; its texts are the row's.
+func kindOf(u *wire.Usage) kind {
+	return kind{u.Minute, u.Partner, u.Application, u.Product, u.Environment, u.Operation, u.Outcome}
+}
+
+// clone makes the texts the kind's own.
+func (k *kind) clone() {
+	for _, text := range [...]*string{&k.partner, &k.application, &k.product, &k.environment, &k.operation, &k.outcome} {
+		*text = strings.Clone(*text)
+	}
+}
+
+func (k *kind) usage(n uint64) wire.Usage {
+	return wire.Usage{
+		Minute: k.minute, Partner: k.partner, Application: k.application, Product: k.product,
+		Environment: k.environment, Operation: k.operation, Outcome: k.outcome, Count: n,
+	}
+}
+
 // gather is the usage and the log of all VMs of the process that is in no
-// batch yet.
+// batch yet. Usage is split, so that what changed can be kept in steps.
 type gather struct {
-	counts   map[kind]uint64
+	shards   [gatherShards]gatherShard
+	kinds    int // in all shards
 	requests []wire.Request
 	text     int // bytes that requests keep
 	dropped  uint64
 	logged   map[partnerSecond]int
+}
+
+const gatherShards = 64
+
+type gatherShard struct {
+	counts  map[kind]tally
+	changed bool // since it was kept
+	kept    bool // in shared data
+}
+
+// tally is how many requests of a kind were counted, and how many of them are
+// safe in shared data.
+type tally struct{ count, kept uint64 }
+
+// shard is where a kind is counted.
+func (g *gather) shard(k *kind) *gatherShard {
+	h := hashString(hashString(uint64(k.minute), k.partner), k.operation)
+	return &g.shards[(h^h>>32)%gatherShards]
 }
 
 // partnerSecond is one partner's second, for the rate of the log.
@@ -37,12 +75,14 @@ type partnerSecond struct {
 }
 
 func (g *gather) init() {
-	g.counts = map[kind]uint64{}
+	for i := range g.shards {
+		g.shards[i].counts = map[kind]tally{}
+	}
 	g.logged = map[partnerSecond]int{}
 }
 
 func (g *gather) empty() bool {
-	return len(g.counts) == 0 && len(g.requests) == 0 && g.dropped == 0
+	return g.kinds == 0 && len(g.requests) == 0 && g.dropped == 0
 }
 
 // add takes a VM's flush in; its reports name the ledgers that were used.
@@ -71,22 +111,35 @@ func (g *gather) add(body string, s *syncing) {
 }
 
 func (g *gather) addUsage(u *wire.Usage) {
-	k := kind{u.Minute, u.Partner, u.Application, u.Product, u.Environment, u.Operation, u.Outcome}
-	if n, ok := g.counts[k]; ok {
-		g.counts[k] = n + u.Count
+	k := kindOf(u)
+	if g.raise(&k, u.Count) {
 		return
 	}
-	if len(g.counts) >= maxKinds {
+	if g.kinds >= maxKinds {
 		k.operation, k.application = "", ""
-		if _, ok := g.counts[k]; !ok && len(g.counts) >= 2*maxKinds {
-			count("partnergate_usage_lost", u.Count)
+		if g.raise(&k, u.Count) {
 			return
 		}
 	}
-	for _, text := range [...]*string{&k.partner, &k.application, &k.product, &k.environment, &k.operation, &k.outcome} {
-		*text = strings.Clone(*text)
+	if g.kinds >= 2*maxKinds {
+		count("partnergate_usage_lost", u.Count)
+		return
 	}
-	g.counts[k] += u.Count
+	k.clone()
+	s := g.shard(&k)
+	s.counts[k], s.changed = tally{count: u.Count}, true
+	g.kinds++
+}
+
+// raise counts more of a kind that was counted before.
+func (g *gather) raise(k *kind, n uint64) (known bool) {
+	s := g.shard(k)
+	t, known := s.counts[*k]
+	if known {
+		t.count += n
+		s.counts[*k], s.changed = t, true
+	}
+	return known
 }
 
 // addRequest keeps a logged request, as long as its partner has not too many
@@ -99,20 +152,17 @@ func (g *gather) addRequest(r *wire.Request) bool {
 	}
 	at.partner = strings.Clone(at.partner)
 	g.logged[at]++
+	g.shards[0].changed = true // where the length of the log is kept
 	g.requests = append(g.requests, *r)
 	return true
 }
 
 // fill puts all into a batch.
 func (g *gather) fill(m *wire.Sync) {
-	for k, n := range g.counts {
-		if len(m.Usage) == wire.MaxUsage {
-			break
+	for i := range g.shards {
+		for k, t := range g.shards[i].counts {
+			m.Usage = append(m.Usage, k.usage(t.count)) // at most 2*maxKinds, which is wire.MaxUsage
 		}
-		m.Usage = append(m.Usage, wire.Usage{
-			Minute: k.minute, Partner: k.partner, Application: k.application, Product: k.product,
-			Environment: k.environment, Operation: k.operation, Outcome: k.outcome, Count: n,
-		})
 	}
 	m.Requests, m.Dropped = g.requests, g.dropped
 }
@@ -122,7 +172,11 @@ func (g *gather) sent() {
 	if g.dropped > 0 {
 		count("partnergate_log_dropped", g.dropped)
 	}
-	clear(g.counts)
+	for i := range g.shards {
+		clear(g.shards[i].counts)
+		g.shards[i].changed = false
+	}
+	g.kinds = 0
 	latest := int64(0)
 	for i := range g.requests {
 		latest = max(latest, g.requests[i].Time/1000)

@@ -2,6 +2,8 @@ package edge_test
 
 import (
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -181,5 +183,55 @@ func TestLeaderTrapped(t *testing.T) {
 		Done:     "a trap in the VM that talks to the manager, while requests are served",
 		Promised: "another leads within 5 s; no request is refused, usage counts once, the next policy comes",
 		Seen:     "another led after " + took.Round(100*time.Millisecond).String() + "; 20 of 20 requests admitted and counted once",
+	})
+}
+
+// TestLeaderTrappedWhileTheManagerIsAway ends the leader's VM with minutes of
+// usage that nobody took: the next leader finds it.
+func TestLeaderTrappedWhileTheManagerIsAway(t *testing.T) {
+	stub := newStub(estate(1))
+	p := start(t, proxyWith(2, stub, odd()...))
+	ready(t, p, 1)
+	stub.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == wire.SyncPath {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		return r.URL.Path == wire.SyncPath
+	})
+	want := map[string]uint64{}
+	for i := range 120 {
+		checkOn(t, p, i%2, good(), servedVerdict)
+		checkOn(t, p, i%2, request("GET", sandboxHost, "/admin", "x-api-key", globexKey), servedVerdict)
+		want["acme admitted"]++
+		want["globex admitted"]++
+		p.Advance(time.Second)
+	}
+	p.Advance(2 * time.Second) // one flush, and one tick on which it is kept
+	changes := metric(p, "partnergate_leader_changes")
+	trap(t, p, testharness.MainThread)
+	for ; changes < 4; changes++ { // the first leads, a worker's VM, and another when that is deposed
+		if _, ok := takes(p, 5*time.Second, func() bool { return metric(p, "partnergate_leader_changes") > changes }); !ok {
+			t.Fatal("nobody led within 5 s")
+		}
+		checkOn(t, p, 0, good(), servedVerdict)
+		want["acme admitted"]++
+		do(t, p, request("GET", sandboxHost, "/usurp", "x-api-key", acmeKey, "x-leader", leaderKey(t, p)))
+		want["acme operation_not_found"]++
+	}
+	stub.intercept(nil)
+	wantUsage(t, p, stub, want)
+	if n := metric(p, "partnergate_usage_lost"); n != 0 {
+		t.Errorf("partnergate_usage_lost is %d", n)
+	}
+	for _, key := range p.SharedDataKeys("partnergate") {
+		if value, _ := p.SharedData("partnergate", key); strings.Contains(key, "/gathered/") && len(value) > 0 {
+			t.Errorf("%s still has %d bytes", key, len(value))
+		}
+	}
+	reliability.Record(t, reliability.Row{
+		Fault:    "the leader's VM ends while the manager is away",
+		Done:     "a trap in the VM that talks to the manager, which has been away for 2 min; then one leader after the other is deposed",
+		Promised: "the next leader finds in shared data what was gathered, but for at most one flush (1 s); all of it counts once when the manager is back",
+		Seen:     strconv.FormatUint(total(want), 10) + " of as many requests counted once",
 	})
 }

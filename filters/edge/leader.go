@@ -43,6 +43,7 @@ type call struct {
 	next    int64 // not before
 	fails   int
 	status  string // of the last answer; empty where there was none
+	refused string // what the manager's refusal named; empty where it was none of its
 	id      string // of the last call
 }
 
@@ -74,6 +75,7 @@ func (l *leader) tick(now int64) {
 	l.receive(now)
 	l.watchDue(now)
 	l.syncDue(now)
+	l.keepSome()
 	l.freeLost(now)
 	l.gauges(now)
 }
@@ -204,9 +206,10 @@ func (l *leader) send(c *call, body []byte, now int64, answered func(body string
 		c.out = false
 		now := nowMillis()
 		status, why := checkAnswer(bodySize)
-		c.status = strings.Clone(status)
+		c.status, c.refused = strings.Clone(status), ""
 		if why != "" {
 			refused, _ := proxywasm.GetHttpCallResponseHeader(wire.VersionHeader)
+			c.refused = strings.Clone(refused)
 			l.speak(refused)
 			failed(why, now)
 			return
@@ -219,7 +222,7 @@ func (l *leader) send(c *call, body []byte, now int64, answered func(body string
 		answered(proxywasm.ViewString(raw), now)
 	})
 	if err != nil {
-		c.out, c.status = false, ""
+		c.out, c.status, c.refused = false, "", ""
 		failed("the host did not make the call to cluster "+m.Cluster+": "+err.Error(), now)
 	}
 }

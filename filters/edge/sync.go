@@ -23,6 +23,7 @@ type syncing struct {
 	last     int64
 	sequence uint64
 	batch    string // not acknowledged yet; empty for none
+	sent     int    // how often the batch was
 
 	touched     map[string]bool   // ledgers to report
 	wants       map[string]uint64 // buckets that requests wait for, and how many
@@ -30,6 +31,7 @@ type syncing struct {
 	toldVersion uint64 // the lowest policy version that the manager was told
 	told        string // the last problem that was logged
 	takenOver   bool   // the batch of the leader before was looked for
+	recalled    bool   // and what it had gathered
 }
 
 // lease is what is remembered of a quota's last grant.
@@ -70,6 +72,13 @@ func (s *syncing) touch(ledger string) {
 // acknowledged (1 byte), its bytes.
 const batchHead = 9
 
+func batchValue(m *wire.Sync) []byte {
+	value := make([]byte, batchHead, 1<<10)
+	writeInt64(value, int64(m.Sequence))
+	value[8] = 1
+	return m.Append(value)
+}
+
 // takeOver finds out which batch the leader before had under way.
 func (l *leader) takeOver() bool {
 	s := &l.sync
@@ -83,10 +92,13 @@ func (l *leader) takeOver() bool {
 	if len(value) >= batchHead {
 		s.sequence = uint64(readInt64(value))
 		if value[8] == 1 {
-			s.batch = string(value[batchHead:])
+			s.batch, s.sent = string(value[batchHead:]), 1
 		}
 	}
-	s.takenOver = true
+	if !s.recalled {
+		l.recall(s.sequence)
+	}
+	s.takenOver, s.recalled = true, true
 	return true
 }
 
@@ -99,6 +111,7 @@ func (l *leader) syncDue(now int64) {
 	if s.batch == "" && !l.compose(now) {
 		return
 	}
+	s.sent++
 	l.send(&s.call, proxywasm.ViewBytes(s.batch), now, l.synced, l.syncFailed)
 }
 
@@ -128,16 +141,14 @@ func (l *leader) compose(now int64) bool {
 	}
 	m.Reports = l.reports(now)
 	l.gather.fill(&m)
-	value := make([]byte, batchHead, 1<<10)
-	writeInt64(value, int64(m.Sequence))
-	value[8] = 1
-	value = m.Append(value)
+	value := batchValue(&m)
 	if swapShared(l.edge.keys.batch, value, cas) != nil {
 		return false
 	}
-	s.sequence, s.batch, s.toldVersion = m.Sequence, string(value[batchHead:]), version
+	s.sequence, s.batch, s.sent, s.toldVersion = m.Sequence, string(value[batchHead:]), 0, version
 	s.last, s.due = now, now+syncCalm
 	l.gather.sent()
+	l.letGo()
 	return true
 }
 
@@ -202,7 +213,7 @@ func (l *leader) synced(body string, now int64) {
 	}
 	// First the grants: a batch whose answer was not taken in whole is sent again.
 	granted := l.grant(&reply, now)
-	if !l.acknowledged(s.sequence) {
+	if !l.acknowledged() {
 		return
 	}
 	s.call.succeeded(now)
@@ -216,7 +227,18 @@ func (l *leader) synced(body string, now int64) {
 }
 
 // acknowledged lets go of a batch.
-func (l *leader) acknowledged(sequence uint64) bool {
+func (l *leader) acknowledged() bool {
+	ok := l.replaceBatch(func(value []byte) []byte {
+		value[8] = 0
+		return value[:batchHead]
+	})
+	l.sync.batch = ""
+	return ok
+}
+
+// replaceBatch changes what stands in shared data of the batch under way, and
+// reports false where that is another by now.
+func (l *leader) replaceBatch(change func(value []byte) []byte) bool {
 	s := &l.sync
 	ours := false
 	err := updateShared(l.edge.keys.batch, func(value []byte) ([]byte, bool) {
@@ -224,13 +246,10 @@ func (l *leader) acknowledged(sequence uint64) bool {
 		if !ours {
 			return nil, false
 		}
-		writeInt64(value, int64(sequence))
-		value[8] = 0
-		return value[:batchHead], true
+		return change(value), true
 	})
-	s.batch, s.sequence = "", sequence
 	if err != nil || !ours {
-		s.takenOver = false // look again what is under way
+		s.batch, s.takenOver = "", false // look again what is under way
 		return false
 	}
 	return true
@@ -290,11 +309,12 @@ func (l *leader) syncFailed(why string, now int64) {
 		s.told = why
 		proxywasm.LogWarn("partnergate: the manager did not take a batch: " + s.call.named(why))
 	}
-	switch s.call.status {
-	case "400", "413", "422":
-		proxywasm.LogError("partnergate: the manager refuses a batch of usage for good; it is dropped")
-		count("partnergate_batches_dropped", 1)
-		l.acknowledged(s.sequence - 1)
+	switch {
+	case !l.edge.leads(): // it is another's business
+	case s.call.refused == wire.StaleSequence:
+		l.renumber()
+	case s.call.status == "400" || s.call.status == "413" || s.call.status == "422":
+		l.drop("the manager refuses a batch of usage for good")
 	}
 	l.setAway(true)
 	l.wakeWaiting(wakeAway)

@@ -137,7 +137,7 @@ func (c *changed) wantIDs(t *testing.T) {
 // counted is how many admitted requests of acme the manager knows of.
 func (m *realManager) counted(t *testing.T) int64 {
 	t.Helper()
-	sums, err := m.Usage(t.Context(), manager.UsageQuery{Match: manager.UsageKey{Partner: "acme"}})
+	sums, err := m.Usage(t.Context(), manager.UsageQuery{Match: manager.UsageKey{Partner: "acme", Outcome: "admitted"}})
 	if err != nil {
 		t.Fatal(err)
 	}

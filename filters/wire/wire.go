@@ -29,12 +29,13 @@ func InVersionOf(asked, answer []byte) []byte {
 // OtherVersion is the version to speak to a manager that refuses v.
 func OtherVersion(v byte) byte { return Oldest + Version - v }
 
-// Why the manager refuses a proxy of another version, in the header
-// VersionHeader of its answer, whose status is 501.
+// Why the manager refuses a call, in the header VersionHeader of its answer:
+// what a proxy has to know without reading JSON.
 const (
 	VersionHeader  = "x-partnergate-refused"
-	UnknownVersion = "version_unknown" // of the messages
-	UnknownSchema  = "schema_unknown"  // of the policy
+	UnknownVersion = "version_unknown" // of the messages; status 501
+	UnknownSchema  = "schema_unknown"  // of the policy; status 501
+	StaleSequence  = "sequence_stale"  // a later batch of this proxy is stored; status 409
 )
 
 // Paths of the three calls: POST, application/octet-stream, Authorization:
