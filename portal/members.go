@@ -28,6 +28,7 @@ type memberRow struct {
 	Email, ID string // ID is for the page's own references
 	Role      string
 	You       bool
+	Invited   bool // has no password yet
 	Since     web.Moment
 	RoleURL   string
 	RemoveURL string
@@ -85,26 +86,25 @@ func memberURL(email, action string) string {
 }
 
 func (s *server) members(v *visit) error {
-	members, err := s.Service.Members(v.ctx(), v.name())
-	if err != nil {
-		return err
-	}
-	invitations, err := s.Service.Invitations(v.ctx(), v.actor(), v.name())
+	members, err := s.Service.Roster(v.ctx(), v.name())
 	if err != nil {
 		return err
 	}
 	view := membersView{Frame: v.frame("Members", "members", everywhere())}
 	for i, m := range members {
-		view.Members = append(view.Members, memberRow{
-			Email: m.Email, ID: "role-" + web.Number(int64(i)), Role: string(m.Role), You: m.Email == v.email, Since: web.Day(m.CreatedAt),
-			RoleURL: memberURL(m.Email, "role"), RemoveURL: memberURL(m.Email, "remove"), Roles: rolesWith(string(m.Role)),
-		})
-	}
-	for _, i := range invitations {
-		view.Invitations = append(view.Invitations, invitationRow{
-			Email: i.Email, Role: string(i.Role), InvitedBy: i.InvitedBy, Expires: web.Until(i.ExpiresAt, s.Now()),
-			CancelURL: "/invitations/" + url.PathEscape(i.Email) + "/cancel",
-		})
+		if m.Joined {
+			view.Members = append(view.Members, memberRow{
+				Email: m.Email, ID: "role-" + web.Number(int64(i)), Role: string(m.Role), You: m.Email == v.email,
+				Invited: m.State == manager.MemberInvited, Since: web.Day(m.CreatedAt),
+				RoleURL: memberURL(m.Email, "role"), RemoveURL: memberURL(m.Email, "remove"), Roles: rolesWith(string(m.Role)),
+			})
+		}
+		if link := m.Invitation; link != nil {
+			view.Invitations = append(view.Invitations, invitationRow{
+				Email: m.Email, Role: string(link.Role), InvitedBy: link.InvitedBy, Expires: web.Until(link.ExpiresAt, s.Now()),
+				CancelURL: "/invitations/" + url.PathEscape(m.Email) + "/cancel",
+			})
+		}
 	}
 	return v.render(view)
 }
@@ -138,7 +138,7 @@ func (s *server) invite(v *visit) error {
 	}
 	return v.render(memberInvitedView{
 		Frame: v.frame("Invitation", "members", everywhere()), Email: made.Email, Role: string(made.Role),
-		Link: s.PublicURL + "/invitation?" + url.Values{"token": {made.Token}}.Encode(), Expires: web.Until(made.ExpiresAt, s.Now()),
+		Link: made.Link(s.PublicURL), Expires: web.Until(made.ExpiresAt, s.Now()),
 	})
 }
 

@@ -67,6 +67,63 @@ func TestInviteAndJoin(t *testing.T) {
 	}
 }
 
+// Who has no password yet is shown as invited, and gets one by a link of the admin.
+func TestMemberWithoutPassword(t *testing.T) {
+	e := newEstate(t)
+	must(t, e.service.InviteMember(t.Context(), operator, "acme", "seeded@acme.test", manager.RoleViewer))
+	admin := e.loggedIn(acmeAdmin)
+	if page := admin.get("/members").body; strings.Count(page, ">Invited</span>") != 1 || !strings.Contains(page, "Make a link for seeded@acme.test") {
+		t.Error("the member is not shown as invited")
+	}
+	link := admin.invited("seeded@acme.test", "viewer")
+	guest := e.browser()
+	if r := guest.post("/invitation", url.Values{"token": {tokenIn(link)}, "password": {password}}); r.status != http.StatusSeeOther {
+		t.Fatalf("setting a password: %d %s", r.status, r.body)
+	}
+	if page := admin.get("/members").body; strings.Contains(page, ">Invited</span>") || !strings.Contains(page, "seeded@acme.test") {
+		t.Error("the member is still shown as invited")
+	}
+}
+
+// A link ends with the membership of the admin who made it, and so does the admin's own page.
+func TestLinkEndsWithItsAdmin(t *testing.T) {
+	e := newEstate(t)
+	admin := e.loggedIn(acmeAdmin)
+	link := admin.invited("friend@acme.test", "admin")
+	must(t, e.service.InviteMember(t.Context(), operator, "acme", acmeAdmin, manager.RoleViewer))
+	guest := e.browser()
+	if r := guest.get(link); r.status != http.StatusNotFound {
+		t.Errorf("the link of a viewer: %d", r.status)
+	}
+	if r := guest.post("/invitation", url.Values{"token": {tokenIn(link)}, "password": {password}}); r.status != http.StatusNotFound {
+		t.Errorf("joining by it: %d", r.status)
+	}
+	if r := admin.get("/members"); r.status != http.StatusForbidden {
+		t.Errorf("the page of a viewer: %d", r.status)
+	}
+	must(t, e.service.RemoveMember(t.Context(), operator, "acme", acmeAdmin))
+	if r := admin.get("/products"); r.status != http.StatusForbidden {
+		t.Errorf("after the removal: %d", r.status)
+	}
+}
+
+// Whoever has a login and is made a member of a second partner sees it at once.
+func TestSecondPartnerAfterLogin(t *testing.T) {
+	e := newEstate(t)
+	b := e.loggedIn(globexDev)
+	if page := b.get("/products").body; strings.Contains(page, `value="acme"`) {
+		t.Fatal("globex's developer is offered acme before")
+	}
+	if _, link, err := e.service.Enroll(t.Context(), operator, "acme", globexDev, manager.RoleViewer); err != nil || link != nil {
+		t.Fatalf("%+v, %v", link, err)
+	}
+	for name, b := range map[string]*browser{"the same browser": b, "a new login": e.loggedIn(globexDev)} {
+		if page := b.get("/products").body; !strings.Contains(page, `name="partner" value="acme"`) && !strings.Contains(page, `name="partner" value="globex"`) {
+			t.Errorf("%s: the second partner cannot be chosen", name)
+		}
+	}
+}
+
 func TestMembersPage(t *testing.T) {
 	e := newEstate(t)
 	admin := e.loggedIn(acmeAdmin)
