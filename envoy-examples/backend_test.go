@@ -1,10 +1,8 @@
 package envoyexamples
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -49,14 +47,9 @@ func (b *backend) taken(mark string) (arrival, bool) {
 	return b.risk.take(mark)
 }
 
-// launch starts Envoy in front of the backend.
-func (b *backend) launch(ctx context.Context, example string, access io.Writer) (*Envoy, error) {
-	return Launch(ctx, Options{
-		Example:   example,
-		Places:    Places{Manager: b.port(), Payments: b.payments.port(), Risk: b.risk.port(), Module: modulePath},
-		EdgeToken: edgeToken,
-		AccessLog: access,
-	})
+// places are those of the backend, for an Envoy in front of it.
+func (b *backend) places() Places {
+	return Places{Manager: b.port(), Payments: b.payments.port(), Risk: b.risk.port(), Module: modulePath}
 }
 
 // adminGet reads a JSON answer of the admin API that the client has no method for.

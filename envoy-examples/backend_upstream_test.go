@@ -16,7 +16,7 @@ import (
 // markHeader names a request to the upstream that is to remember it.
 const markHeader = "X-Test-Mark"
 
-// upstream answers every request with 200. It reads requests itself, since a server of net/http answers those that it finds
+// upstream answers every request with 200, but an upgrade as it asks. It reads requests itself, since a server of net/http answers those that it finds
 // malformed without telling anybody, and no request that was refused may come here, however malformed.
 type upstream struct {
 	listener net.Listener
@@ -93,6 +93,11 @@ func (u *upstream) serve(connection net.Conn) {
 			u.marked[mark] = a
 			u.lock.Unlock()
 		}
+		if a.header.Get("Upgrade") == "websocket" {
+			_, _ = io.WriteString(connection, switching) // who has gone does not read it
+			_, _ = io.Copy(connection, r)
+			break
+		}
 		if _, err := io.WriteString(connection, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"); err != nil {
 			break
 		}
@@ -102,6 +107,9 @@ func (u *upstream) serve(connection net.Conn) {
 	u.lock.Unlock()
 	_ = connection.Close() // the proxy has, or will
 }
+
+// switching is the answer to an upgrade; what comes after it is sent back.
+const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
 func readArrival(r *bufio.Reader) (a arrival, err error) {
 	lines := textproto.NewReader(r)

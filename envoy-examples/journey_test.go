@@ -49,7 +49,7 @@ type journey struct {
 func TestJourneyThroughEnvoy(t *testing.T) {
 	module(t)
 	travel(t, func(t *testing.T, b *backend) edge {
-		envoy, err := b.launch(context.WithoutCancel(t.Context()), "quickstart", nil)
+		envoy, err := Launch(context.WithoutCancel(t.Context()), Options{Places: b.places(), EdgeToken: edgeToken})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,6 +176,13 @@ func (j *journey) startEdge(t *testing.T, version int64) {
 		a := j.call(t, "", "", sandboxHost, http.MethodGet, "/")
 		p, _ := a.problem()
 		return p.PolicyVersion >= version
+	})
+	poll(t, "the operator does not see the gateway", func() bool {
+		proxies, err := j.Proxies(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(proxies) > 0 // before that nobody is waited for
 	})
 	j.awaitAcknowledged(t, version)
 }

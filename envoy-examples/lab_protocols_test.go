@@ -1,7 +1,6 @@
 package envoyexamples
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -144,17 +143,7 @@ func (l *lab) socket(t testing.TB, partner string) (net.Conn, int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := fmt.Fprintf(connection, "GET /lab/socket HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nx-api-key: %s\r\n\r\n", labHost, l.keys[partner]); err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.ReadResponse(bufio.NewReaderSize(connection, 16), nil) // little is read ahead
-	if err != nil {
-		t.Fatal(err)
-	}
-	return connection, response.StatusCode
+	return askUpgrade(t, connection, labHost, "/lab/socket", l.keys[partner])
 }
 
 // TestUpgradesHoldTheirSlot opens as many WebSockets as the contract has slots: each holds one until it ends.
@@ -174,12 +163,7 @@ func TestUpgradesHoldTheirSlot(t *testing.T) {
 		t.Errorf("with %d sockets open a request got %d %s", labSlots, a.status, a.outcome())
 	}
 	for _, connection := range open {
-		if _, err := io.WriteString(connection, "hello"); err != nil {
-			t.Fatal(err)
-		}
-		if back := make([]byte, 5); read(t, connection, back) != "hello" {
-			t.Errorf("the socket sent back %q", back)
-		}
+		echoes(t, connection, "hello")
 	}
 	if err := open[0].Close(); err != nil {
 		t.Fatal(err)
@@ -197,14 +181,6 @@ func TestUpgradesHoldTheirSlot(t *testing.T) {
 		Promised: "they pass, and each holds its slot until it ends; one request more gets 429 `limit_exceeded`",
 		Seen:     "as promised",
 	})
-}
-
-func read(t testing.TB, from io.Reader, into []byte) string {
-	t.Helper()
-	if _, err := io.ReadFull(from, into); err != nil {
-		t.Fatal(err)
-	}
-	return string(into)
 }
 
 // awaitSlots returns when all slots of a partner can be taken at once, and one more cannot; then they are free again.

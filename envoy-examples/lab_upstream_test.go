@@ -54,7 +54,7 @@ func (u *labUpstream) upgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { _ = connection.Close() }() // the other side has, or will
-	if _, err := io.WriteString(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(connection, switching); err != nil {
 		return
 	}
 	_, _ = io.Copy(connection, buffered) // until the client goes

@@ -105,9 +105,17 @@ func sharedEdge(example string) *once[*tappedEnvoy] {
 		if sharedBackend.value == nil {
 			return nil, errors.New("start the shared backend first")
 		}
-		e := &tappedEnvoy{}
-		var err error
-		e.Envoy, err = sharedBackend.value.launch(context.Background(), example, &e.tap)
+		b, e := sharedBackend.value, &tappedEnvoy{}
+		config, err := Render(example, b.places())
+		if err != nil {
+			return nil, err
+		}
+		if example == "hardened" {
+			if config, err = withTLS(config, b.dir); err != nil {
+				return nil, err
+			}
+		}
+		e.Envoy, err = Launch(context.Background(), Options{Config: config, EdgeToken: edgeToken, AccessLog: &e.tap})
 		return e, err
 	}
 	return &once[*tappedEnvoy]{start: start, end: func(e *tappedEnvoy) error { return e.Stop() }}
