@@ -38,7 +38,9 @@ func (s *Service) change(ctx context.Context, actor Actor, decide decision) (*st
 		if err := s.seedMembers(ctx, actor, before, changes); err != nil {
 			return nil, err
 		}
-		_, err = s.store.CommitPolicy(ctx, before.revision, changes, s.entries(ctx, actor, before, changes, after.revision)...)
+		_, err = s.store.CommitPolicy(ctx, PolicyCommit{
+			Revision: before.revision, Emptied: after.emptied, Changes: changes, Audit: s.entries(ctx, actor, before, changes, after.revision),
+		})
 		if errors.Is(err, ErrRevision) {
 			if err := s.reload(ctx); err != nil {
 				return nil, err
@@ -221,11 +223,7 @@ func spentCredentials(before *state, changes []Change, now time.Time) []Change {
 // reload reads the policy from the store, and publishes it. The caller holds
 // the lock, or is the only one there is.
 func (s *Service) reload(ctx context.Context) error {
-	stored, err := s.store.LoadPolicy(ctx)
-	if err != nil {
-		return s.unavailable("LoadPolicy", err)
-	}
-	after, err := loadState(stored, s.current())
+	after, err := s.stored(ctx)
 	if err != nil {
 		return err
 	}
@@ -235,6 +233,25 @@ func (s *Service) reload(ctx context.Context) error {
 	}
 	s.install(ctx, after, next)
 	return nil
+}
+
+// stored is the policy that the store holds: read as far as it has changed, where the store can tell.
+func (s *Service) stored(ctx context.Context) (*state, error) {
+	before := s.current()
+	if s.notifier != nil {
+		delta, err := s.notifier.PolicyChanges(ctx, before.lineage, before.revision)
+		if err == nil {
+			return before.followed(delta, before)
+		}
+		if !errors.Is(err, ErrMissing) {
+			return nil, s.unavailable("PolicyChanges", err)
+		}
+	}
+	all, err := s.store.LoadPolicy(ctx)
+	if err != nil {
+		return nil, s.unavailable("LoadPolicy", err)
+	}
+	return loadState(all, before)
 }
 
 // install makes a policy and its snapshot the current ones.

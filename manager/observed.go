@@ -35,11 +35,11 @@ func (s *observedStore) PolicyRevision(ctx context.Context) (int64, error) {
 }
 
 // CommitPolicy implements PolicyStore.
-func (s *observedStore) CommitPolicy(ctx context.Context, expected int64, changes []Change, audit ...AuditEntry) (int64, error) {
+func (s *observedStore) CommitPolicy(ctx context.Context, commit PolicyCommit) (int64, error) {
 	defer s.measured("CommitPolicy")()
 	ctx, end := s.tracing.begin(ctx, "store.CommitPolicy")
-	s.tracing.note(ctx, "changes", int64(len(changes)))
-	revision, err := s.Store.CommitPolicy(ctx, expected, changes, audit...)
+	s.tracing.note(ctx, "changes", int64(len(commit.Changes)))
+	revision, err := s.Store.CommitPolicy(ctx, commit)
 	end(err)
 	return revision, err
 }

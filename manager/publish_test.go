@@ -172,7 +172,8 @@ func TestConcurrentChanges(t *testing.T) {
 // TestEmptied: proxies take an empty policy only from an operator who emptied it.
 func TestEmptied(t *testing.T) {
 	ctx := context.Background()
-	s := newService(t, newClock())
+	store := openStore(t, filepath.Join(t.TempDir(), "policy.db"))
+	s := startService(t, newClock(), store, slog.DiscardHandler)
 	emptied := func() bool { return s.Published().Snapshot.Manifest().Emptied }
 	apply(t, s, estate(t), manager.ApplyOptions{})
 	held := s.Published().Snapshot.Manifest()
@@ -185,6 +186,10 @@ func TestEmptied(t *testing.T) {
 	}
 	if !emptied() {
 		t.Error("it is as empty as before")
+	}
+	// A proxy that was away meanwhile may ask a manager that has started since.
+	if now := startService(t, newClock(), store, slog.DiscardHandler).Published().Snapshot.Manifest(); !now.Emptied || now.Follows(held, now.Time) != nil {
+		t.Error("a manager that has started since says that the policy was emptied")
 	}
 	apply(t, s, estate(t), manager.ApplyOptions{})
 	if emptied() {
@@ -210,11 +215,11 @@ type brokenStore struct {
 
 var errBroken = errors.New("disk on fire at /secret/place")
 
-func (b *brokenStore) CommitPolicy(ctx context.Context, expected int64, changes []manager.Change, audit ...manager.AuditEntry) (int64, error) {
+func (b *brokenStore) CommitPolicy(ctx context.Context, commit manager.PolicyCommit) (int64, error) {
 	if b.broken.Load() {
 		return 0, errBroken
 	}
-	return b.Store.CommitPolicy(ctx, expected, changes, audit...)
+	return b.Store.CommitPolicy(ctx, commit)
 }
 
 func (b *brokenStore) PolicyRevision(ctx context.Context) (int64, error) {

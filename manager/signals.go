@@ -16,12 +16,22 @@ type News struct {
 	Signal Signal // it gave this signal
 }
 
+// PolicyDelta is what leads from one revision of the policy to a later one.
+type PolicyDelta struct {
+	Revision int64
+	Emptied  bool
+	Changes  []Change // each resource at most once, in any order
+}
+
 // Notifier is a Store that several managers share, and that tells each at once
 // what the others do. Nothing depends on it but time: the policy is asked for
 // every second all the same, and proxies sync on their own.
 type Notifier interface {
 	// Signal tells the other managers. What it tells may get lost.
 	Signal(ctx context.Context, signals []Signal) error
+	// PolicyChanges reads at one revision what has changed since another one, or
+	// returns ErrMissing where that is of another lineage or too long ago.
+	PolicyChanges(ctx context.Context, lineage [16]byte, since int64) (*PolicyDelta, error)
 	// Listen calls heard, one at a time, until ctx ends or the store fails.
 	// Buckets and policies are those of this manager, too.
 	Listen(ctx context.Context, heard func(News)) error

@@ -48,6 +48,10 @@ func (s *sharedStore) Signal(_ context.Context, signals []manager.Signal) error 
 	return nil
 }
 
+func (s *sharedStore) PolicyChanges(context.Context, [16]byte, int64) (*manager.PolicyDelta, error) {
+	return nil, manager.ErrMissing
+}
+
 func (s *sharedStore) Listen(ctx context.Context, heard func(manager.News)) error {
 	s.wires.mu.Lock()
 	s.wires.heard[s] = heard
@@ -56,8 +60,8 @@ func (s *sharedStore) Listen(ctx context.Context, heard func(manager.News)) erro
 	return ctx.Err()
 }
 
-func (s *sharedStore) CommitPolicy(ctx context.Context, expected int64, changes []manager.Change, audit ...manager.AuditEntry) (int64, error) {
-	revision, err := s.brokenStore.CommitPolicy(ctx, expected, changes, audit...)
+func (s *sharedStore) CommitPolicy(ctx context.Context, commit manager.PolicyCommit) (int64, error) {
+	revision, err := s.brokenStore.CommitPolicy(ctx, commit)
 	if err == nil && !s.deaf {
 		s.wires.tell(s, manager.News{Policy: true})
 	}

@@ -83,28 +83,33 @@ func (s *state) serves() bool {
 }
 
 // loadState builds the state of what a store holds. before spares reading
-// OpenAPI documents again, and tells whether products were taken away.
+// OpenAPI documents again.
 func loadState(stored *Policy, before *state) (*state, error) {
-	var p problems
 	changes := make([]Change, 0, len(stored.Resources))
 	for _, r := range stored.Resources {
-		if product, ok := r.(*Product); ok {
+		changes = append(changes, Change{Ref: r.Ref(), After: r})
+	}
+	empty := newState()
+	empty.lineage = stored.Lineage
+	return empty.followed(&PolicyDelta{Revision: stored.Revision, Emptied: stored.Emptied, Changes: changes}, before)
+}
+
+// followed returns the state after what others have stored. known spares reading OpenAPI documents again.
+func (s *state) followed(delta *PolicyDelta, known *state) (*state, error) {
+	var p problems
+	for i, c := range delta.Changes {
+		if product, ok := c.After.(*Product); ok {
 			p.resource = product.Ref().String()
 			product = clone(product).(*Product)
-			readOperations(product, before.products[product.Metadata.Name], &p)
-			r = product
+			readOperations(product, known.products[product.Metadata.Name], &p)
+			delta.Changes[i].After = product
 		}
-		changes = append(changes, Change{Ref: r.Ref(), After: r})
 	}
 	if err := p.err("the stored policy cannot be read by this version"); err != nil {
 		return nil, err
 	}
-	empty := newState()
-	empty.lineage = stored.Lineage
-	after := empty.with(changes, stored.Revision)
-	if before.lineage == stored.Lineage {
-		after.emptied = !after.serves() && (before.emptied || before.serves())
-	}
+	after := s.with(delta.Changes, delta.Revision)
+	after.emptied = delta.Emptied && !after.serves()
 	return after, nil
 }
 

@@ -38,11 +38,21 @@ type Change struct {
 	After Resource
 }
 
+// PolicyCommit is all that one change of the policy writes.
+type PolicyCommit struct {
+	Revision int64 // the one read
+	Emptied  bool
+	Changes  []Change
+	Audit    []AuditEntry // appended in the same commit
+}
+
 // Policy is all resources and credentials at one revision.
 type Policy struct {
 	// Lineage is drawn when a store is made, and anew by Reset.
-	Lineage   [16]byte
-	Revision  int64 // 0 for a store never written to
+	Lineage  [16]byte
+	Revision int64 // 0 for a store never written to
+	// Emptied says that it served something until somebody took the last away.
+	Emptied   bool
 	Resources []Resource
 }
 
@@ -52,9 +62,9 @@ type PolicyStore interface {
 	LoadPolicy(ctx context.Context) (*Policy, error)
 	// PolicyRevision is the current revision; cheap enough to be asked often.
 	PolicyRevision(ctx context.Context) (int64, error)
-	// CommitPolicy writes changes as revision expected+1 and appends audit, or
+	// CommitPolicy writes a change as the next revision and returns that, or
 	// returns ErrRevision and writes nothing where the current revision is another.
-	CommitPolicy(ctx context.Context, expected int64, changes []Change, audit ...AuditEntry) (revision int64, err error)
+	CommitPolicy(ctx context.Context, commit PolicyCommit) (revision int64, err error)
 }
 
 // PeopleStore keeps members, invitations and sessions. Emails are lower case.

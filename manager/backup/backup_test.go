@@ -68,7 +68,7 @@ func filled(t *testing.T) manager.Store {
 		return manager.AuditEntry{Time: noon.Add(after), Actor: "ci", Action: action, RequestID: "\xff", After: []byte("{\x00}")}
 	}
 	for revision := range int64(4) {
-		_, err := s.CommitPolicy(ctx, revision, changes, entry("one", 0), entry(fmt.Sprint(revision), 0))
+		_, err := s.CommitPolicy(ctx, manager.PolicyCommit{Revision: revision, Emptied: true, Changes: changes, Audit: []manager.AuditEntry{entry("one", 0), entry(fmt.Sprint(revision), 0)}})
 		must(t, err)
 	}
 	must(t, s.PutAccount(ctx, &manager.Account{Email: "a@x.test", PasswordHash: "hash", CreatedAt: noon, LastLoginAt: &noon}, entry("later", time.Hour)))
@@ -142,8 +142,8 @@ func TestMove(t *testing.T) {
 		t.Error("a restored store has the lineage of the one before")
 	}
 	for _, s := range []manager.Store{there, back} {
-		if revision, err := s.PolicyRevision(t.Context()); err != nil || revision != 4 {
-			t.Errorf("policy version %d, error %v; want 4", revision, err)
+		if p, err := s.LoadPolicy(t.Context()); err != nil || p.Revision != 4 || !p.Emptied {
+			t.Errorf("policy version %d, emptied %v, error %v; want 4, emptied", p.Revision, p.Emptied, err)
 		}
 	}
 	reliability.Record(t, reliability.Row{

@@ -55,11 +55,15 @@ func TestAbandonedTransaction(t *testing.T) {
 		collection, id string
 		call           func() error
 	}{
-		{"proxy", "p", func() error { commit.Proxy.Revision = 1; commit.Buckets = nil; return s.CommitSync(t.Context(), commit) }},
+		{"proxy", "p", func() error {
+			commit.Proxy.Revision = 1
+			commit.Buckets = nil
+			return s.CommitSync(t.Context(), commit)
+		}},
 		{"bucket", "b", func() error {
 			return s.CommitSync(t.Context(), manager.SyncCommit{Buckets: []manager.Bucket{{ID: "b", Revision: 1}}})
 		}},
-		{"meta", "partnergate", func() error { _, err := s.CommitPolicy(t.Context(), 0, nil); return err }},
+		{"meta", "partnergate", func() error { _, err := s.CommitPolicy(t.Context(), manager.PolicyCommit{}); return err }},
 		{"proxy", "p", func() error { return s.DeleteProxiesBefore(t.Context(), time.Unix(2, 0)) }}, // in no transaction: the server waits
 	} {
 		session := open(t, url, "partnergate", left.collection, left.id)

@@ -49,6 +49,7 @@ const (
 	metaCollection       = "meta"
 	resourceCollection   = "resource"
 	credentialCollection = "credential"
+	changeCollection     = "change"
 	accountCollection    = "account"
 	membershipCollection = "membership"
 	invitationCollection = "invitation"

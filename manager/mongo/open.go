@@ -29,6 +29,7 @@ type meta struct {
 	Schema   int    `bson:"schema"`
 	Lineage  []byte `bson:"lineage"`
 	Revision int64  `bson:"revision"`
+	Emptied  bool   `bson:"emptied"` // as of manager.Policy
 }
 
 const metaID = "partnergate"
@@ -145,6 +146,7 @@ var indices = map[string][]driver.IndexModel{
 	metaCollection:       nil,
 	resourceCollection:   nil,
 	credentialCollection: {unique(index("digest"))},
+	changeCollection:     {expiring("at", changeSeconds)},
 	accountCollection:    nil,
 	membershipCollection: {index("_id.partner"), index("_id.email")},
 	invitationCollection: {index("_id.partner"), unique(index("digest"))},

@@ -53,7 +53,9 @@ func TestOpenRefusesBadURLs(t *testing.T) {
 }
 
 // databaseOf is the name of the database in a URL of newURL.
-func databaseOf(url string) string { return url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")] }
+func databaseOf(url string) string {
+	return url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
+}
 
 // past gives access to a database past the store.
 func past(t *testing.T, url string, use func(db *driver.Database) error) {
@@ -127,7 +129,7 @@ func TestLargestDocument(t *testing.T) {
 		text[i] = byte(1 + random.IntN(31)) // each takes six bytes as JSON
 	}
 	product := &manager.Product{Metadata: manager.Metadata{Name: "large"}, Spec: manager.ProductSpec{OpenAPI: string(text)}}
-	if _, err := s.CommitPolicy(t.Context(), 0, []manager.Change{{Ref: product.Ref(), After: product}}); err != nil {
+	if _, err := s.CommitPolicy(t.Context(), manager.PolicyCommit{Changes: []manager.Change{{Ref: product.Ref(), After: product}}}); err != nil {
 		t.Fatal(err)
 	}
 	policy, err := s.LoadPolicy(t.Context())

@@ -107,37 +107,41 @@ func digest(b []byte) (d [32]byte) {
 // LoadPolicy implements manager.PolicyStore. Resources are in the order of
 // manager.Kinds, credentials last, each by partner and name.
 func (s *Store) LoadPolicy(ctx context.Context) (policy *manager.Policy, err error) {
-	var head meta
-	var resources []resource
-	var credentials []credential
 	err = s.atomically(ctx, "load the policy", func(ctx context.Context) (err error) {
-		head = meta{}
+		var head meta
 		if err = s.one(ctx, metaCollection, byID(metaID), &head); err != nil {
 			return err
 		}
-		if resources, err = all[resource](ctx, s, resourceCollection, bson.D{}); err != nil {
-			return err
-		}
-		credentials, err = all[credential](ctx, s, credentialCollection, bson.D{})
+		policy = &manager.Policy{Revision: head.Revision, Emptied: head.Emptied}
+		copy(policy.Lineage[:], head.Lineage)
+		policy.Resources, err = s.readPolicy(ctx, bson.D{}, bson.D{})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	policy = &manager.Policy{Revision: head.Revision}
-	copy(policy.Lineage[:], head.Lineage)
-	for i := range resources {
-		r, err := resources[i].read()
-		if err != nil {
-			return nil, fmt.Errorf("mongodb store: read %v: %w", manager.Ref(resources[i].ID), err)
-		}
-		policy.Resources = append(policy.Resources, r)
-	}
-	for i := range credentials {
-		policy.Resources = append(policy.Resources, credentials[i].read())
-	}
 	slices.SortFunc(policy.Resources, inOrder)
 	return policy, nil
+}
+
+// readPolicy reads the resources and the credentials that the filters find.
+func (s *Store) readPolicy(ctx context.Context, resources, credentials bson.D) (found []manager.Resource, err error) {
+	stored, err := all[resource](ctx, s, resourceCollection, resources)
+	if err != nil {
+		return nil, err
+	}
+	for i := range stored {
+		r, err := stored[i].read()
+		if err != nil {
+			return nil, fmt.Errorf("read %v: %w", manager.Ref(stored[i].ID), err)
+		}
+		found = append(found, r)
+	}
+	keys, err := all[credential](ctx, s, credentialCollection, credentials)
+	for i := range keys {
+		found = append(found, keys[i].read())
+	}
+	return found, err
 }
 
 // inOrder is the order of LoadPolicy.
@@ -167,15 +171,17 @@ func (s *Store) PolicyRevision(ctx context.Context) (revision int64, err error) 
 
 // CommitPolicy implements manager.PolicyStore. Deletions come first, so that
 // what one change frees another may take.
-func (s *Store) CommitPolicy(ctx context.Context, expected int64, changes []manager.Change, audit ...manager.AuditEntry) (int64, error) {
-	doing := fmt.Sprintf("commit the policy's revision %d", expected+1)
-	resources, credentials, err := policyWrites(changes)
+func (s *Store) CommitPolicy(ctx context.Context, commit manager.PolicyCommit) (int64, error) {
+	next := commit.Revision + 1
+	doing := fmt.Sprintf("commit the policy's revision %d", next)
+	resources, credentials, err := policyWrites(commit.Changes)
 	if err != nil {
 		return 0, fmt.Errorf("mongodb store: %s: %w", doing, err)
 	}
 	err = s.atomically(ctx, doing, func(ctx context.Context) error {
-		head := bson.D{{Key: "_id", Value: metaID}, {Key: "revision", Value: expected}}
-		result, err := s.in(metaCollection).UpdateOne(ctx, head, bson.D{{Key: "$inc", Value: equals("revision", int64(1))}})
+		head := bson.D{{Key: "_id", Value: metaID}, {Key: "revision", Value: commit.Revision}}
+		update := bson.D{{Key: "revision", Value: next}, {Key: "emptied", Value: commit.Emptied}}
+		result, err := s.in(metaCollection).UpdateOne(ctx, head, bson.D{{Key: "$set", Value: update}})
 		if err != nil {
 			return err
 		}
@@ -188,12 +194,15 @@ func (s *Store) CommitPolicy(ctx context.Context, expected int64, changes []mana
 		if _, err := s.bulk(ctx, credentialCollection, credentials); err != nil {
 			return explainDuplicate(err)
 		}
-		return s.addAudit(ctx, audit)
+		if err := s.addChange(ctx, next, commit.Changes); err != nil {
+			return err
+		}
+		return s.addAudit(ctx, commit.Audit)
 	})
 	if err != nil {
 		return 0, explainTooLarge(err)
 	}
-	return expected + 1, nil
+	return next, nil
 }
 
 // tooLarge is how the server says that a transaction has no room in its cache;

@@ -58,7 +58,7 @@ func BenchmarkLoadPolicy(b *testing.B) {
 			Application: "checkout", Environment: "sandbox", Digest: sha256.Sum256(fmt.Append(nil, i))}
 		changes[i] = manager.Change{Ref: c.Ref(), After: c}
 	}
-	if _, err := s.CommitPolicy(context.Background(), 0, changes); err != nil {
+	if _, err := s.CommitPolicy(context.Background(), manager.PolicyCommit{Changes: changes}); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {

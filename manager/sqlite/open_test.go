@@ -61,7 +61,7 @@ func TestOpenMakesPrivateFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }() // nothing is written
-	if _, err := s.CommitPolicy(context.Background(), 0, nil); err != nil {
+	if _, err := s.CommitPolicy(context.Background(), manager.PolicyCommit{}); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]os.FileMode{folder: 0o700 | os.ModeDir, path: 0o600, path + "-wal": 0o600, path + "-shm": 0o600} {

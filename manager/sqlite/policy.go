@@ -21,7 +21,7 @@ func (s *Store) LoadPolicy(ctx context.Context) (*manager.Policy, error) {
 	policy := &manager.Policy{}
 	err := s.read(ctx, "load the policy", func(tx transaction) error {
 		var lineage []byte
-		if err := tx.row(ctx, "SELECT lineage, revision FROM meta", nil, &lineage, &policy.Revision); err != nil {
+		if err := tx.row(ctx, "SELECT lineage, revision, emptied FROM meta", nil, &lineage, &policy.Revision, &policy.Emptied); err != nil {
 			return err
 		}
 		copy(policy.Lineage[:], lineage)
@@ -46,36 +46,36 @@ func (s *Store) PolicyRevision(ctx context.Context) (revision int64, err error) 
 
 // CommitPolicy implements manager.PolicyStore. Deletions come first, so that
 // what one change frees another may take.
-func (s *Store) CommitPolicy(ctx context.Context, expected int64, changes []manager.Change, audit ...manager.AuditEntry) (int64, error) {
-	doing := fmt.Sprintf("commit the policy's revision %d", expected+1)
+func (s *Store) CommitPolicy(ctx context.Context, commit manager.PolicyCommit) (int64, error) {
+	doing := fmt.Sprintf("commit the policy's revision %d", commit.Revision+1)
 	err := s.write(ctx, doing, func(tx transaction) error {
-		n, err := tx.exec(ctx, "UPDATE meta SET revision = revision + 1 WHERE revision = ?", expected)
+		n, err := tx.exec(ctx, "UPDATE meta SET revision = revision + 1, emptied = ? WHERE revision = ?", commit.Emptied, commit.Revision)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			return manager.ErrRevision
 		}
-		for _, change := range changes {
+		for _, change := range commit.Changes {
 			if change.After == nil {
 				if err := deleteResource(ctx, tx, change.Ref); err != nil {
 					return err
 				}
 			}
 		}
-		for _, change := range changes {
+		for _, change := range commit.Changes {
 			if change.After != nil {
 				if err := putResource(ctx, tx, change); err != nil {
 					return err
 				}
 			}
 		}
-		return addAudit(ctx, tx, audit)
+		return addAudit(ctx, tx, commit.Audit)
 	})
 	if err != nil {
 		return 0, err
 	}
-	return expected + 1, nil
+	return commit.Revision + 1, nil
 }
 
 func loadResources(ctx context.Context, tx transaction, policy *manager.Policy) error {

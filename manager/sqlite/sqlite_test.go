@@ -58,7 +58,7 @@ func writeUntilKilled(path string) error {
 			plan := &manager.Plan{Metadata: manager.Metadata{Name: name, Revision: revision + 1}}
 			changes = append(changes, manager.Change{Ref: plan.Ref(), After: plan})
 		}
-		stored, err := s.CommitPolicy(context.Background(), revision, changes)
+		stored, err := s.CommitPolicy(context.Background(), manager.PolicyCommit{Revision: revision, Changes: changes})
 		if err != nil {
 			return err
 		}

@@ -52,8 +52,8 @@ func testAuditRoundTrip(t *testing.T, s manager.Store) {
 func testAuditCommit(t *testing.T, s manager.Store) {
 	ctx := context.Background()
 	app := application("acme", "a", "one")
-	got(s.CommitPolicy(ctx, 0, []manager.Change{put(app)}, entry("one"), entry("two")))(t)
-	_, err := s.CommitPolicy(ctx, 0, []manager.Change{put(app)}, entry("lost"))
+	got(s.CommitPolicy(ctx, manager.PolicyCommit{Changes: []manager.Change{put(app)}, Audit: []manager.AuditEntry{entry("one"), entry("two")}}))(t)
+	_, err := s.CommitPolicy(ctx, manager.PolicyCommit{Changes: []manager.Change{put(app)}, Audit: []manager.AuditEntry{entry("lost")}})
 	wantError(t, err, manager.ErrRevision)
 	wantAudit(t, s, entry("two"), entry("one"))
 	must(t, s.PutMembership(ctx, member("acme", "a@x.test", manager.RoleAdmin), entry("three")))

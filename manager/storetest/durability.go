@@ -85,7 +85,7 @@ func calls(s manager.Store, ctx context.Context) map[string]error {
 	add := func(name string) func(_ any, err error) { return func(_ any, err error) { errs[name] = err } }
 	add("LoadPolicy")(s.LoadPolicy(ctx))
 	add("PolicyRevision")(s.PolicyRevision(ctx))
-	add("CommitPolicy")(s.CommitPolicy(ctx, 0, nil))
+	add("CommitPolicy")(s.CommitPolicy(ctx, manager.PolicyCommit{}))
 	add("Account")(s.Account(ctx, "a"))
 	errs["PutAccount"] = s.PutAccount(ctx, &manager.Account{Email: "a"})
 	add("AccountsOf")(s.AccountsOf(ctx, []string{"a"}))

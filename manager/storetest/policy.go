@@ -28,6 +28,7 @@ var policyTests = []contractTest{
 	on("a cancelled context writes nothing", testCancelledCommit),
 	{"each revision has one winner", testOneWinner},
 	{"readers see whole revisions", testWholeRevisions},
+	{"that a policy was emptied is kept", testEmptied},
 }
 
 func put(r manager.Resource) manager.Change {
@@ -41,7 +42,7 @@ func remove(r manager.Resource) manager.Change {
 func commit(t *testing.T, s manager.Store, changes ...manager.Change) int64 {
 	t.Helper()
 	expected := got(s.PolicyRevision(context.Background()))(t)
-	revision := got(s.CommitPolicy(context.Background(), expected, changes))(t)
+	revision := got(s.CommitPolicy(context.Background(), manager.PolicyCommit{Revision: expected, Changes: changes}))(t)
 	if revision != expected+1 {
 		t.Fatalf("revision %d after %d", revision, expected)
 	}
@@ -194,7 +195,7 @@ func testWrongRevision(t *testing.T, s manager.Store) {
 	a, b := application("acme", "a", "one"), application("acme", "b", "two")
 	revision := commit(t, s, put(a))
 	for _, expected := range []int64{-1, 0, revision - 1, revision + 1, 1<<63 - 1} {
-		_, err := s.CommitPolicy(context.Background(), expected, []manager.Change{put(b), remove(a)})
+		_, err := s.CommitPolicy(context.Background(), manager.PolicyCommit{Revision: expected, Emptied: true, Changes: []manager.Change{put(b), remove(a)}})
 		wantError(t, err, manager.ErrRevision)
 		wantPolicy(t, s, revision, a)
 	}
@@ -204,7 +205,7 @@ func testWrongRevision(t *testing.T, s manager.Store) {
 func refused(t *testing.T, s manager.Store, changes []manager.Change, before ...manager.Resource) {
 	t.Helper()
 	revision := got(s.PolicyRevision(context.Background()))(t)
-	_, err := s.CommitPolicy(context.Background(), revision, changes)
+	_, err := s.CommitPolicy(context.Background(), manager.PolicyCommit{Revision: revision, Emptied: true, Changes: changes})
 	if err == nil || errors.Is(err, manager.ErrRevision) {
 		t.Fatalf("error %v, want one that is not ErrRevision", err)
 	}
@@ -262,7 +263,7 @@ func testLargeCommit(t *testing.T, s manager.Store) {
 }
 
 func testCancelledCommit(t *testing.T, s manager.Store) {
-	_, err := s.CommitPolicy(cancelled(), 0, []manager.Change{put(application("acme", "a", "one"))})
+	_, err := s.CommitPolicy(cancelled(), manager.PolicyCommit{Changes: []manager.Change{put(application("acme", "a", "one"))}})
 	wantError(t, err, context.Canceled)
 	wantPolicy(t, s, 0)
 }
@@ -302,11 +303,26 @@ func commitUntilWon(s manager.Store, r manager.Resource) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		revision, err := s.CommitPolicy(context.Background(), expected, []manager.Change{put(r)})
+		revision, err := s.CommitPolicy(context.Background(), manager.PolicyCommit{Revision: expected, Changes: []manager.Change{put(r)}})
 		if !errors.Is(err, manager.ErrRevision) {
 			return revision, err
 		}
 	}
+}
+
+func testEmptied(t *testing.T, open Open) {
+	ctx := context.Background()
+	s := open(t)
+	revision := commit(t, s, put(application("acme", "a", "one")))
+	for _, emptied := range []bool{true, true, false, true} {
+		revision = got(s.CommitPolicy(ctx, manager.PolicyCommit{Revision: revision, Emptied: emptied}))(t)
+		equal(t, "emptied", emptied, got(s.LoadPolicy(ctx))(t).Emptied)
+	}
+	must(t, s.Close())
+	s = opened(t, open)
+	equal(t, "emptied, opened again", true, got(s.LoadPolicy(ctx))(t).Emptied)
+	must(t, s.Reset(ctx, revision))
+	equal(t, "emptied, deleted", false, got(s.LoadPolicy(ctx))(t).Emptied)
 }
 
 // testWholeRevisions commits the revision's number as two titles; a reader must never see two different ones.
@@ -320,7 +336,7 @@ func testWholeRevisions(t *testing.T, open Open) {
 			for i := range int64(revisions) {
 				title := fmt.Sprint(i + 1)
 				changes := []manager.Change{put(application("acme", "a", title)), put(application("zeta", "z", title))}
-				if _, err := writer.CommitPolicy(context.Background(), i, changes); err != nil {
+				if _, err := writer.CommitPolicy(context.Background(), manager.PolicyCommit{Revision: i, Changes: changes}); err != nil {
 					return err
 				}
 			}
