@@ -70,6 +70,9 @@ func (s *Service) span(from, to *time.Time) error {
 	return nil
 }
 
+// Limits are a subscription's: those of its plan, with its overrides.
+func (s *Service) Limits(of *Subscription) []Limit { return s.current().limits(of) }
+
 // LimitUse is how much of a quota is granted in its current window. What
 // proxies hold and have not spent yet counts as used, since a proxy that dies
 // with it does not give it back.

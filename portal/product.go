@@ -35,15 +35,7 @@ type hostView struct{ Host, URL string }
 type limitView struct {
 	Name, Words string
 	Operations  []string
-	Uses        []useView
-}
-
-// useView is what of a quota is spent.
-type useView struct {
-	Application    string // where each application has its own
-	Used, Of, Left string
-	Percent        int
-	Resets         web.Moment
+	Uses        []web.Use
 }
 
 // operationGroup is the operations of one tag.
@@ -190,7 +182,7 @@ func limitsOf(p manager.CatalogProduct, uses []manager.LimitUse, v *visit) []lim
 		view := limitView{Name: limit.Name, Words: web.LimitWords(limit), Operations: limit.Operations}
 		for _, use := range uses {
 			if limit.Quota != nil && use.Limit.Name == limit.Name && countsFor(use, p.Subscription) {
-				view.Uses = append(view.Uses, useOf(use, v))
+				view.Uses = append(view.Uses, web.UseOf(use, v.Now()))
 			}
 		}
 		list = append(list, view)
@@ -201,12 +193,4 @@ func limitsOf(p manager.CatalogProduct, uses []manager.LimitUse, v *visit) []lim
 // countsFor tells whether a counter is the subscription's, or the whole partner's.
 func countsFor(use manager.LimitUse, subscription *manager.Subscription) bool {
 	return use.Subscription == "" || subscription != nil && use.Subscription == subscription.Metadata.Name
-}
-
-func useOf(use manager.LimitUse, v *visit) useView {
-	of := use.Used + use.Remaining
-	return useView{
-		Application: use.Application, Used: web.Number(use.Used), Of: web.Number(of), Left: web.Number(use.Remaining),
-		Percent: web.Percent(use.Used, of), Resets: web.Until(use.ResetsAt, v.Now()),
-	}
 }

@@ -60,7 +60,7 @@ type contractView struct {
 type contractRow struct {
 	Product, Limit, Words string
 	Environment           environmentChoice
-	Use                   useView
+	Use                   web.Use
 }
 
 func (s *server) usage(v *visit) error {
@@ -258,7 +258,7 @@ func (v *visit) contract(e *scope, held holdings) (contractView, error) {
 		for _, use := range uses {
 			row := contractRow{
 				Product: title(held.subscriptions[use.Subscription], "All products"), Limit: use.Limit.Name, Words: web.LimitWords(use.Limit),
-				Environment: choiceOf(environment), Use: useOf(use, v),
+				Environment: choiceOf(environment), Use: web.UseOf(use, v.Now()),
 			}
 			if use.Used > 0 {
 				view.Rows = append(view.Rows, row)

@@ -4,5 +4,15 @@ package console
 var views = map[string]any{
 	"login":    loginView{},
 	"message":  messageView{},
+	"overview": overviewView{},
 	"partners": partnersView{},
+	"partner":  partnerView{},
+	"products": productsView{},
+	"product":  productView{},
+	"requests": requestsView{},
+	"explain":  explainView{},
+	"proxies":  proxiesView{},
+	"audit":    auditView{},
+	"confirm":  confirmView{},
+	"change":   changeDoneView{},
 }

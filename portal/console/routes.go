@@ -31,7 +31,22 @@ func (s *server) table() []route {
 		{pattern: "POST /admin/login", needs: anybody, open: s.login},
 		{pattern: "POST /admin/logout", needs: anybody, open: s.logout},
 
+		{pattern: "GET /admin", needs: holders, page: s.overview},
 		{pattern: "GET /admin/partners", needs: manager.MayReadPartners, page: s.partners},
+		{pattern: "GET /admin/partners/{partner}", needs: manager.MayReadPartners, page: s.partner},
+		{pattern: "GET /admin/partners/{partner}/state", needs: manager.MaySuspend, page: s.confirmState},
+		{pattern: "POST /admin/partners/{partner}/state", needs: manager.MaySuspend, page: s.changeState},
+		{pattern: "GET /admin/partners/{partner}/subscriptions/{subscription}/state", needs: manager.MaySuspend, page: s.confirmState},
+		{pattern: "POST /admin/partners/{partner}/subscriptions/{subscription}/state", needs: manager.MaySuspend, page: s.changeState},
+		{pattern: "GET /admin/partners/{partner}/keys/{id}/revoke", needs: manager.MayRevokeKeys, page: s.confirmRevoke},
+		{pattern: "POST /admin/partners/{partner}/keys/{id}/revoke", needs: manager.MayRevokeKeys, page: s.revokeKey},
+		{pattern: "GET /admin/products", needs: manager.MayReadPolicy, page: s.products},
+		{pattern: "GET /admin/products/{product}", needs: manager.MayReadPolicy, page: s.product},
+		{pattern: "GET /admin/requests", needs: manager.MayReadUsage, page: s.requests},
+		{pattern: "GET /admin/explain", needs: manager.MayExplain, page: s.explain},
+		{pattern: "GET /admin/proxies", needs: manager.MayReadPolicy, page: s.proxies},
+		{pattern: "GET /admin/audit", needs: manager.MayReadAudit, page: s.audit},
+		{pattern: "GET /admin/changes/{version}", needs: manager.MayReadPolicy, page: s.changeDone},
 	}
 }
 
