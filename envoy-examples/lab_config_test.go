@@ -41,8 +41,8 @@ func labChain(vm, module, configuration string, roots ...string) (filters []labF
 	return filters
 }
 
-// labConfig is Envoy's configuration of the lab.
-func labConfig(faulty string, managerPort int, upstream string) string {
+// labConfig is Envoy's configuration of the lab. The bootstrap is of two minutes ago.
+func labConfig(faulty, bootstrap string, managerPort int, upstream string) string {
 	single := func(configuration string) (filters []labFilter) {
 		for _, root := range labRoots {
 			filters = append(filters, labFilter{root, "partnergate", filepath.Join(filepath.Dir(modulePath), root+".wasm"), configuration})
@@ -59,6 +59,8 @@ func labConfig(faulty string, managerPort int, upstream string) string {
 		labListener("filter_missing", labChain("plain", modulePath, labConfiguration("plain.internal", "partnergate", ""), "quota")),
 		labListener("filter_error", labChain("plain", modulePath, `{"manager": 1}`, all...)),
 		labListener("policy_unavailable", labChain("plain", modulePath, labConfiguration("nowhere.internal", "nowhere", ""), all...)),
+		labListener("policy_stale", labChain("plain", modulePath, labConfiguration("stale.internal", "nowhere", `, "max_stale": "1m", "bootstrap": "`+bootstrap+`"`), "partnergate")),
+		labListener("limit_unavailable", labChain("plain", modulePath, labConfiguration("bootstrapped.internal", "nowhere", `, "bootstrap": "`+bootstrap+`"`), "partnergate")),
 	}
 	host, port, _ := strings.Cut(upstream, ":")
 	return fmt.Sprintf(`

@@ -2,6 +2,7 @@ package envoyexamples
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strconv"
 	"testing"
@@ -48,31 +49,27 @@ func TestGRPCClientsUnderstandEveryRefusal(t *testing.T) {
 		{want: policy.FilterMissing, listener: "filter_missing"},
 		{want: policy.FilterError, listener: "filter_error"},
 		{want: policy.PolicyUnavailable, listener: "policy_unavailable"},
+		{want: policy.PolicyStale, listener: "policy_stale"},
 	} {
 		seen[c.want] = true
 		c.check(t, l)
 	}
-	// Their operations are asked for with GET, which no gRPC client sends: TestRefusalsOfGRPCCalls has them.
-	for _, c := range []struct {
-		want                policy.Code
-		partner, path, host string
-	}{
-		{policy.LimitExceeded, spent, "/lab/ping", labHost},
-		{policy.CapacityExceeded, "lab-capacity", "/lab/scarce", labHost},
-		{policy.SubscriptionSuspended, "hooli", "/v1/pay", corpus.SandboxHost},
+	// These need an operation, and the estate's are asked for with GET, which no gRPC client sends.
+	for _, c := range []grpcHead{
+		{policy.LimitExceeded, "plain", "/lab/ping", labHost, l.keys[spent]},
+		{policy.LimitUnavailable, "limit_unavailable", "/lab/ping", labHost, l.keys["lab-plain"]},
+		{policy.CapacityExceeded, "plain", "/lab/scarce", labHost, l.keys["lab-capacity"]},
+		{policy.SubscriptionSuspended, "plain", "/v1/pay", corpus.SandboxHost, keys["hooli"]},
 	} {
 		seen[c.want] = true
-		key := l.keys[c.partner]
-		if key == "" {
-			key = keys[c.partner]
-		}
-		checkGRPCHead(t, l, c.path, c.host, key, c.want)
+		c.check(t, l)
 	}
 	for _, code := range policy.Refusals() {
-		if !seen[code] && code != policy.PolicyStale && code != policy.LimitUnavailable { // a minute's silence, and a manager that is away: in filters/edge
+		if !seen[code] {
 			t.Errorf("%s is not tried", code)
 		}
 	}
+	noReloads(t, l.envoy)
 }
 
 // spend calls until the code says that no more is left.
@@ -102,19 +99,32 @@ func (c grpcCall) check(t *testing.T, l *lab) {
 	}
 }
 
-// checkGRPCHead asks over HTTP/2 as for gRPC, with GET.
-func checkGRPCHead(t *testing.T, l *lab, path, host, key string, want policy.Code) {
+// grpcHead is the head of a gRPC call, but with GET.
+type grpcHead struct {
+	want                      policy.Code
+	listener, path, host, key string
+}
+
+// check asks over HTTP/2.
+func (c grpcHead) check(t *testing.T, l *lab) {
 	t.Helper()
-	r := l.newRequest(t.Context(), t, http.MethodGet, "plain", "", path, nil)
-	r.Host = host
-	r.Header.Set("X-Api-Key", key)
-	r.Header.Set("Content-Type", "application/grpc")
-	response, err := h2Client(t).Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = response.Body.Close()
-	if response.StatusCode != http.StatusOK || response.Header.Get("Grpc-Status") != want.Info().GRPC {
-		t.Errorf("%s: %d %v, want grpc-status %s", want, response.StatusCode, response.Header, want.Info().GRPC)
+	for _, contentType := range []string{"application/grpc", "application/grpc+proto"} {
+		r := l.newRequest(t.Context(), t, http.MethodGet, c.listener, "", c.path, nil)
+		r.Host = c.host
+		r.Header.Set("X-Api-Key", c.key)
+		r.Header.Set("Content-Type", contentType)
+		response, err := h2Client(t).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		h := response.Header
+		if response.StatusCode != http.StatusOK || h.Get("Grpc-Status") != c.want.Info().GRPC || h.Get("Grpc-Message") == "" || len(body) > 0 {
+			t.Errorf("%s as %s: %d %v %s, want grpc-status %s", c.want, contentType, response.StatusCode, h, body, c.want.Info().GRPC)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package envoyexamples
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/filters/policy"
+	"github.com/partnergate/partnergate/manager/client"
 )
 
 // lab is one Envoy with a listener for each way to run the filters that no example shows: in shadow, as three modules, with faults,
@@ -96,7 +101,11 @@ func startLab() (l *lab, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the module with faults: %w\n%s", err, out)
 	}
-	config := labConfig(faulty, l.port(), l.upstream.Listener.Addr().String())
+	bootstrap, err := l.bootstrap()
+	if err != nil {
+		return nil, err
+	}
+	config := labConfig(faulty, bootstrap, l.port(), l.upstream.Listener.Addr().String())
 	l.envoy, err = Launch(context.Background(), Options{Config: []byte(config), EdgeToken: edgeToken, AccessLog: &l.access})
 	if err != nil {
 		return nil, err
@@ -118,6 +127,20 @@ func (l *lab) fill() error {
 		l.keys[partner], l.version = key.Key, key.PolicyVersion
 	}
 	return nil
+}
+
+// bootstrap is the policy as it stands in the filters' configuration, dated as if it had been exported two minutes ago.
+func (l *lab) bootstrap() (string, error) {
+	proxy, err := client.New(l.url(), edgeToken)
+	if err != nil {
+		return "", err
+	}
+	snapshot, err := proxy.Snapshot(context.Background())
+	if err != nil {
+		return "", err
+	}
+	exported := time.Now().Add(-2 * time.Minute)
+	return base64.StdEncoding.EncodeToString(policy.Bootstrap(snapshot, exported.UnixMilli(), []string{edgeToken})), nil
 }
 
 func (l *lab) stop() error {
