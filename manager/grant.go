@@ -30,13 +30,18 @@ func (g *Grant) permits(before, after *state, changes []Change) error {
 			return forbidden("a token of the role support may suspend and resume %s, and revoke keys, but not change anything else", c.Ref)
 		}
 		if g.Confined() && (!g.coversResource(before, before.get(c.Ref)) || !g.coversResource(after, c.After)) {
-			return forbidden("this token may change only products of %s and subscriptions to these, not %s", teamWords(g.Teams), c.Ref)
+			return g.beyond(c.Ref)
 		}
 		if err := g.keepsOff(before, after, c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// beyond refuses a confined grant a resource that it does not cover.
+func (g *Grant) beyond(ref Ref) error {
+	return forbidden("this token may change only products of %s and subscriptions to these, not %s", teamWords(g.Teams), ref)
 }
 
 // keepsOff refuses a product of a confined grant that serves what a product of

@@ -129,9 +129,13 @@ func (s *Service) Put(ctx context.Context, actor Actor, r Resource, expected int
 	return stored, action, nil
 }
 
-// writable checks revision and owner of what is stored under ref.
+// writable checks revision and owner of what is stored under ref. What is
+// beyond the actor's grant is refused first: the rest would tell what it is.
 func writable(before *state, ref Ref, actor Actor, expected int64) error {
 	there := before.get(ref)
+	if actor.Grant.Confined() && !actor.Grant.coversResource(before, there) {
+		return actor.Grant.beyond(ref)
+	}
 	revision := MustNotExist
 	if there != nil {
 		revision = there.Meta().Revision

@@ -185,11 +185,22 @@ func TestTokenOfATeam(t *testing.T) {
 		{"PUT", "/api/v1/products/payments", `{"spec":{}}`, 422, "", ""},
 		{"DELETE", "/api/v1/partners/acme/subscriptions/payments-sandbox", "", 403, "", ""},
 		{"PUT", "/api/v1/plans/starter", `{"spec":{}}`, 403, "", ""},
+		{"PUT", "/api/v1/partners/acme/subscriptions/payments-sandbox", `{"spec":{"product":"payments","environment":"sandbox","plan":"starter"}}`, 403, "", "revision"},
+		{"PUT", "/api/v1/partners/acme/subscriptions/risk", `{"spec":{"product":"risk","environment":"sandbox","plan":"starter"}}`, 200, "revision", ""},
 		{"DELETE", "/api/v1/partners/acme/subscriptions/risk", "", 200, "policy_version", ""},
 	} {
 		got := a.do(c.method, c.path, c.body, team...)
 		if got.status != c.want || !strings.Contains(got.body, c.has) || c.lacks != "" && strings.Contains(got.body, c.lacks) {
 			t.Errorf("%s %s: %d, want %d with %q without %q: %s", c.method, c.path, got.status, c.want, c.has, c.lacks, got.body)
+		}
+	}
+	for _, method := range []string{"PUT", "DELETE"} { // no precondition tells what is there
+		for name, value := range map[string]string{"If-Match": `"7"`, "If-None-Match": "*"} {
+			body := `{"spec":{"product":"risk","environment":"sandbox","plan":"starter"}}`
+			got := a.do(method, "/api/v1/partners/acme/subscriptions/payments-sandbox", body, append(team, name, value)...)
+			if got.status != 403 {
+				t.Errorf("%s with %s: %d %s", method, name, got.status, got.body)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -137,4 +138,75 @@ func TestEveryRouteKeepsPartnersApart(t *testing.T) {
 	if after := a.service.PolicyVersion(); after != before {
 		t.Errorf("the policy changed from %d to %d", before, after)
 	}
+}
+
+// documented is what each row of the table of roles in docs/manager-api.md is about.
+var documented = map[string]manager.Permission{
+	"read environments":            manager.MayReadPolicy,
+	"read partners":                manager.MayReadPartners,
+	"read usage and requests":      manager.MayReadUsage,
+	"`explain`, `can-i`":           manager.MayExplain,
+	"read the audit log":           manager.MayReadAudit,
+	"list tokens":                  manager.MayReadTokens,
+	"write policy":                 manager.MayWritePolicy,
+	"suspend and resume":           manager.MaySuspend,
+	"make, import and rotate keys": manager.MayWriteKeys,
+	"revoke keys":                  manager.MayRevokeKeys,
+	"invite and remove members":    manager.MayWriteMembers,
+	"unlock logins":                manager.MayUnlockLogins,
+	"make and revoke tokens":       manager.MayWriteTokens,
+}
+
+// TestRolesAreAsDocumented compares the table of roles with what is granted:
+// each role's column, and whether a token of a team has any of it.
+func TestRolesAreAsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/manager-api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(page), "| what | admin | operator | auditor | support | with `--team` |\n")
+	if !found {
+		t.Fatal("the table of roles is gone")
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) != 8 {
+			break
+		}
+		about := aboutRow(cells[1])
+		if strings.HasPrefix(cells[1], "---") {
+			continue
+		}
+		if about == "" {
+			t.Errorf("say in this test what the row %q is about", cells[1])
+			continue
+		}
+		seen[about] = true
+		permission := documented[about]
+		for i, role := range manager.TokenRoles {
+			yes := strings.TrimSpace(cells[2+i]) == "yes"
+			if granted := httpapi.Granted(role, false, string(permission)); granted != yes {
+				t.Errorf("%s by %s: %v, documented is %v", permission, role, granted, yes)
+			}
+		}
+		yes := strings.TrimSpace(cells[6]) != "no"
+		if granted := httpapi.Granted(manager.TokenAdmin, true, string(permission)); granted != yes {
+			t.Errorf("%s by a token of a team: %v, documented is %v", permission, granted, yes)
+		}
+	}
+	for about := range documented {
+		if !seen[about] {
+			t.Errorf("the table has no row about %s", about)
+		}
+	}
+}
+
+func aboutRow(cell string) string {
+	for about := range documented {
+		if strings.HasPrefix(strings.TrimSpace(cell), about) {
+			return about
+		}
+	}
+	return ""
 }

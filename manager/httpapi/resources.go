@@ -152,6 +152,9 @@ func (a *api) expected(c *gin.Context, kind manager.Kind) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if !a.service.Sees(principal(c).Grant, stored) {
+		return manager.AnyRevision, nil // the domain refuses it, and tells nothing of its revision
+	}
 	return e.expected(stored.Meta().Revision)
 }
 
