@@ -36,6 +36,7 @@ func (a *Admission) Principal(ctx context.Context, text string) (Principal, erro
 
 // Holder is Principal by the SHA-256 of the token's text.
 func (a *Admission) Holder(ctx context.Context, digest [sha256.Size]byte) (Principal, error) {
+	a.service.refresh(ctx)
 	if a.isBootstrap(digest) {
 		return Principal{Name: BootstrapToken, Grant: &Grant{Role: TokenAdmin}}, nil
 	}

@@ -13,9 +13,6 @@ import (
 	"github.com/partnergate/partnergate/manager/telemetry"
 )
 
-// pollInterval is how often a Service asks whether another manager has written.
-const pollInterval = time.Second
-
 // Config configures a Service.
 type Config struct {
 	Store   Store
@@ -152,7 +149,7 @@ func (s *Service) Ready() error {
 func (s *Service) PolicyVersion() int64 { return s.current().revision }
 
 // Sessions is where the portal keeps its logins.
-func (s *Service) Sessions() SessionStore { return s.store }
+func (s *Service) Sessions() SessionStore { return sessions{s.store, s} }
 
 // timestamp is now as it is stored.
 func (s *Service) timestamp() *time.Time {
@@ -162,75 +159,6 @@ func (s *Service) timestamp() *time.Time {
 
 // current is the policy as this Service knows it.
 func (s *Service) current() *state { return s.policy.Load() }
-
-// poll picks up what other managers write.
-func (s *Service) poll() {
-	ticker := time.NewTicker(pollInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-ticker.C:
-		case <-s.lookNow:
-		}
-		s.noteStore(s.pollOnce(s.ctx))
-	}
-}
-
-// pollOnce also finds out whether the store answers.
-func (s *Service) pollOnce(ctx context.Context) error {
-	s.outage.ask()
-	revision, err := s.store.PolicyRevision(ctx)
-	s.outage.done(err, s.now())
-	if err != nil {
-		return s.unavailable("PolicyRevision", err)
-	}
-	if revision == s.current().revision {
-		return nil
-	}
-	return s.follow(ctx)
-}
-
-// follow reloads the policy where the store has another revision.
-func (s *Service) follow(ctx context.Context) error {
-	revision, err := s.store.PolicyRevision(ctx)
-	if err != nil {
-		return s.unavailable("PolicyRevision", err)
-	}
-	if revision == s.current().revision {
-		return nil
-	}
-	if err := s.lock(ctx); err != nil {
-		return err
-	}
-	defer s.unlock()
-	// Only under the lock do the two belong together: a change of our own is
-	// stored before it is current.
-	if revision, err = s.store.PolicyRevision(ctx); err != nil {
-		return s.unavailable("PolicyRevision", err)
-	}
-	if revision == s.current().revision {
-		return nil
-	}
-	return s.reload(ctx)
-}
-
-// noteStore keeps for Ready, and logs once, whether the store answers.
-func (s *Service) noteStore(err error) {
-	if s.ctx.Err() != nil {
-		return
-	}
-	if err == nil {
-		if s.away.Swap(nil) != nil {
-			s.logger.Info("the policy is read again", "policy_version", s.PolicyVersion())
-		}
-		return
-	}
-	if s.away.Swap(&err) == nil {
-		s.logger.Error("the policy cannot be read; the last one stays", "error", err, "policy_version", s.PolicyVersion())
-	}
-}
 
 // unavailable is the error of a store that failed; the cause goes to the log,
 // since it may say more than a caller should know.

@@ -153,6 +153,43 @@ func TestNewerThanTheManager(t *testing.T) {
 	}
 }
 
+// TestReadYourWrites changes at one manager, and asks the other, which nobody told, at once.
+func TestReadYourWrites(t *testing.T) {
+	ctx := t.Context()
+	one, two, stores := pair(t, newClock(), true)
+	apply(t, one, estate(t), manager.ApplyOptions{})
+	ref := plan("new", 1).Ref()
+	for name, enter := range map[string]func() error{
+		"a token": func() error { _, err := two.Admission("secret").Principal(ctx, "secret"); return err },
+		"a session": func() error {
+			_, err := two.Sessions().Session(ctx, [32]byte{}, time.Now())
+			if errors.Is(err, manager.ErrMissing) {
+				return nil
+			}
+			return err
+		},
+	} {
+		for _, change := range []func() error{
+			func() error { _, _, err := one.Put(ctx, admin, plan("new", 1), manager.AnyRevision); return err },
+			func() error { _, err := one.Delete(ctx, admin, ref, manager.AnyRevision); return err },
+		} {
+			if err := errors.Join(change(), enter()); err != nil {
+				t.Fatalf("with %s: %v", name, err)
+			}
+			_, here := one.Resource(ctx, ref)
+			_, there := two.Resource(ctx, ref)
+			if manager.CodeOf(here) != manager.CodeOf(there) || one.PolicyVersion() != two.PolicyVersion() {
+				t.Errorf("with %s the other manager answers %v, this one %v", name, there, here)
+			}
+		}
+	}
+	// While the store is away, what is known answers.
+	stores[1].broken.Store(true)
+	if _, err := two.Admission("secret").Principal(ctx, "secret"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestChangeIsTold has a change reach the other manager before its next poll.
 func TestChangeIsTold(t *testing.T) {
 	c := newClock()
