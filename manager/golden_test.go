@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/documents"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -66,15 +67,11 @@ func describe(err error) string {
 // TestDocuments reads documents and validates them, as `validate` does.
 func TestDocuments(t *testing.T) {
 	golden(t, "documents", func(t *testing.T, file string, data []byte) string {
-		documents, err := manager.ReadDocuments(file, data, openTestdata)
+		read, err := manager.ReadDocuments(file, data, openTestdata)
 		if err != nil {
 			return describe(err)
 		}
-		resources := make([]manager.Resource, len(documents))
-		for i, d := range documents {
-			resources[i] = d.Resource
-		}
-		return describe(manager.Locate(manager.Validate(resources), documents))
+		return describe(manager.Locate(manager.Validate(documents.Resources(read)), read))
 	})
 }
 
@@ -83,15 +80,11 @@ func TestPolicy(t *testing.T) {
 	s := newService(t, newClock())
 	apply(t, s, estate(t), manager.ApplyOptions{})
 	golden(t, "policy", func(t *testing.T, file string, data []byte) string {
-		documents, err := manager.ReadDocuments(file, data, openTestdata)
+		read, err := manager.ReadDocuments(file, data, openTestdata)
 		if err != nil {
 			t.Fatal(err)
 		}
-		resources := make([]manager.Resource, len(documents))
-		for i, d := range documents {
-			resources[i] = d.Resource
-		}
-		_, err = s.Apply(context.Background(), files, resources, manager.ApplyOptions{DryRun: true})
-		return describe(manager.Locate(err, documents))
+		_, err = s.Apply(context.Background(), files, documents.Resources(read), manager.ApplyOptions{DryRun: true})
+		return describe(manager.Locate(err, read))
 	})
 }

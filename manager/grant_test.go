@@ -23,42 +23,7 @@ func tokenOf(role manager.TokenRole, teams ...string) manager.Actor {
 func teamEstate(t *testing.T) *manager.Service {
 	t.Helper()
 	s := newService(t, newClock())
-	apply(t, s, read(t, `
-apiVersion: partnergate.dev/v1alpha1
-kind: Product
-metadata: {name: pay}
-spec: {team: core, openapi: {openapi: 3.1.0, info: {title: P, version: "1"}, paths: {/pay: {get: {operationId: pay, responses: {"200": {description: ok}}}}}}, environments: {sandbox: {hosts: [pay.test]}}}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Product
-metadata: {name: risk}
-spec: {team: risk, openapi: {openapi: 3.1.0, info: {title: R, version: "1"}, paths: {/risk: {get: {operationId: risk, responses: {"200": {description: ok}}}}}}, environments: {sandbox: {hosts: [risk.test]}}}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Plan
-metadata: {name: p}
-spec: {}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Partner
-metadata: {name: acme}
-spec: {}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Application
-metadata: {name: app, partner: acme}
-spec: {}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Subscription
-metadata: {name: pay, partner: acme}
-spec: {product: pay, environment: sandbox, plan: p}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Subscription
-metadata: {name: risk, partner: acme}
-spec: {product: risk, environment: sandbox, plan: p}
-`), manager.ApplyOptions{})
+	apply(t, s, readFile(t, "teams.yaml"), manager.ApplyOptions{})
 	return s
 }
 
@@ -121,11 +86,11 @@ func TestGrants(t *testing.T) {
 			return changed(t, s, toPay, subscription("risk", manager.StateActive))
 		}, false},
 		{"a team suspends a partner", tokenOf(manager.TokenOperator, "core"), func(t *testing.T, s *manager.Service) manager.Resource {
-			return changed(t, s, acme, partner("", manager.StateSuspended))
+			return changed(t, s, acme, partner("Acme", manager.StateSuspended))
 		}, false},
 		{"a team changes a plan", tokenOf(manager.TokenOperator, "core"), func(*testing.T, *manager.Service) manager.Resource { return plan("p", 9) }, false},
 		{"support suspends a partner", tokenOf(manager.TokenSupport), func(t *testing.T, s *manager.Service) manager.Resource {
-			return changed(t, s, acme, partner("", manager.StateSuspended))
+			return changed(t, s, acme, partner("Acme", manager.StateSuspended))
 		}, true},
 		{"support renames a partner", tokenOf(manager.TokenSupport), func(t *testing.T, s *manager.Service) manager.Resource {
 			return changed(t, s, acme, partner("Other", manager.StateSuspended))
@@ -143,7 +108,7 @@ func TestGrants(t *testing.T) {
 			return &manager.Partner{Metadata: manager.Metadata{Name: "new"}}
 		}, false},
 		{"support of a team suspends a partner", tokenOf(manager.TokenSupport, "core"), func(t *testing.T, s *manager.Service) manager.Resource {
-			return changed(t, s, acme, partner("", manager.StateSuspended))
+			return changed(t, s, acme, partner("Acme", manager.StateSuspended))
 		}, false},
 		{"an operator does all that", tokenOf(manager.TokenOperator), func(t *testing.T, s *manager.Service) manager.Resource {
 			return changed(t, s, acme, partner("Other", manager.StateSuspended))

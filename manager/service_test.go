@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/documents"
 	"github.com/partnergate/partnergate/manager/sqlite"
 )
 
@@ -72,15 +73,11 @@ func startService(t testing.TB, c *clock, store manager.Store, log slog.Handler)
 // read reads the documents of a YAML text.
 func read(t testing.TB, text string) []manager.Resource {
 	t.Helper()
-	documents, err := manager.ReadDocuments("test.yaml", []byte(text), openTestdata)
+	read, err := manager.ReadDocuments("test.yaml", []byte(text), openTestdata)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resources := make([]manager.Resource, len(documents))
-	for i, d := range documents {
-		resources[i] = d.Resource
-	}
-	return resources
+	return documents.Resources(read)
 }
 
 func openTestdata(path string) ([]byte, error) { return os.ReadFile(filepath.Join("testdata", path)) }

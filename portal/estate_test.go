@@ -9,7 +9,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/documents"
 	"github.com/partnergate/partnergate/manager/sqlite"
 )
 
@@ -233,15 +233,7 @@ func (b *browser) do(r *http.Request) answer {
 // estateResources are the documents of testdata/estate.yaml.
 func estateResources(t *testing.T) []manager.Resource {
 	t.Helper()
-	text, err := os.ReadFile("testdata/estate.yaml")
+	read, err := documents.ReadPath("testdata/estate.yaml", nil)
 	must(t, err)
-	documents, err := manager.ReadDocuments("testdata/estate.yaml", text, func(path string) ([]byte, error) {
-		return os.ReadFile(filepath.Join("testdata", filepath.Base(path)))
-	})
-	must(t, err)
-	resources := make([]manager.Resource, 0, len(documents))
-	for _, d := range documents {
-		resources = append(resources, d.Resource)
-	}
-	return resources
+	return documents.Resources(read)
 }

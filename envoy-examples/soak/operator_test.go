@@ -11,6 +11,7 @@ import (
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/documents"
 )
 
 // change is one step of the policy's history. Between begun and done it may be in force or not.
@@ -147,16 +148,12 @@ func (o *operator) anySubscription(s *state, partner string) subscription {
 }
 
 func (o *operator) apply(ctx context.Context, what string, s *state, yaml string) error {
-	documents, err := manager.ReadDocuments("soak.yaml", []byte(yaml), nil)
+	read, err := manager.ReadDocuments("soak.yaml", []byte(yaml), nil)
 	if err != nil {
 		return err
 	}
-	var resources []manager.Resource
-	for _, d := range documents {
-		resources = append(resources, d.Resource)
-	}
 	return o.commit(ctx, what, s, func(ctx context.Context, n *node) (int64, error) {
-		result, err := n.Apply(ctx, resources, manager.ApplyOptions{})
+		result, err := n.Apply(ctx, documents.Resources(read), manager.ApplyOptions{})
 		if err != nil {
 			return 0, err
 		}

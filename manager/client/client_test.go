@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +24,7 @@ import (
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/documents"
 	"github.com/partnergate/partnergate/manager/httpapi"
 	"github.com/partnergate/partnergate/manager/rest"
 	"github.com/partnergate/partnergate/manager/sqlite"
@@ -278,40 +278,9 @@ func second[T any](_ T, err error) error { return err }
 
 func resources(t *testing.T) []manager.Resource {
 	t.Helper()
-	documents, err := manager.ReadDocuments("estate.yaml", []byte(strings.TrimSpace(estate)), nil)
+	read, err := documents.ReadPath("../testdata/teams.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []manager.Resource
-	for _, d := range documents {
-		all = append(all, d.Resource)
-	}
-	return all
+	return documents.Resources(read)
 }
-
-const estate = `
-apiVersion: partnergate.dev/v1alpha1
-kind: Product
-metadata: {name: pay}
-spec: {team: core, openapi: {openapi: 3.1.0, info: {title: P, version: "1"}, paths: {/pay: {get: {operationId: pay, responses: {"200": {description: ok}}}}}}, environments: {sandbox: {hosts: [pay.test]}}}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Plan
-metadata: {name: p}
-spec: {limits: [{name: rate, rate: {requests: 5, per: second}}]}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Partner
-metadata: {name: acme}
-spec: {title: Acme}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Application
-metadata: {name: app, partner: acme}
-spec: {}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Subscription
-metadata: {name: pay, partner: acme}
-spec: {product: pay, environment: sandbox, plan: p}
-`

@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/documents"
 	"github.com/partnergate/partnergate/manager/rest"
 )
 
@@ -50,15 +51,11 @@ func readResources(body []byte, contentType string) ([]manager.Resource, error) 
 		}
 		return readResourceList(body)
 	}
-	documents, err := manager.ReadDocuments("body", body, nil)
+	read, err := manager.ReadDocuments("body", body, nil)
 	if err != nil {
 		return nil, err
 	}
-	resources := make([]manager.Resource, len(documents))
-	for i, d := range documents {
-		resources[i] = d.Resource
-	}
-	return resources, nil
+	return documents.Resources(read), nil
 }
 
 func readResourceList(body []byte) ([]manager.Resource, error) {

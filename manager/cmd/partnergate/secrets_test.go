@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -23,7 +24,9 @@ import (
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/backup"
 	"github.com/partnergate/partnergate/manager/client"
+	"github.com/partnergate/partnergate/manager/documents"
 	"github.com/partnergate/partnergate/manager/rest"
 	"github.com/partnergate/partnergate/manager/server"
 )
@@ -43,9 +46,15 @@ type secretsRun struct {
 // logs, counts, answers and shows, but for the one answer that shows it.
 func TestNoSecretIsLeft(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "secrets.db")
-	var log lockedBuffer
+	var log, traces lockedBuffer
+	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(&traces, r.Body) // what is cut off is short
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	}))
+	defer collector.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
 	s, err := server.Start(t.Context(), server.Settings{
-		Listen: "127.0.0.1:0", Store: "sqlite://" + store, AdminToken: adminToken, EdgeToken: edgeToken, LogLevel: "debug",
+		Listen: "127.0.0.1:0", Store: "sqlite://" + store, AdminToken: adminToken, EdgeToken: edgeToken, LogLevel: "debug", Traces: true,
 	}, wiring().Server, slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +71,10 @@ func TestNoSecretIsLeft(t *testing.T) {
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	r.left["the log"] = log.String()
+	r.left["the log"], r.left["the traces"] = log.String(), traces.String()
+	if !strings.Contains(r.left["the traces"], "store.CommitPolicy") {
+		t.Error("there are no traces")
+	}
 	files, err := filepath.Glob(store + "*")
 	r.must(err)
 	for _, file := range files {
@@ -70,7 +82,19 @@ func TestNoSecretIsLeft(t *testing.T) {
 		r.must(err)
 		r.left["the store's "+filepath.Base(file)] = string(content)
 	}
+	r.dump("sqlite://" + store)
 	r.search()
+}
+
+// dump keeps what a backup of the store has; as the store it has digests.
+func (r *secretsRun) dump(url string) {
+	store, err := wiring().Server.OpenStore(r.t.Context(), url)
+	r.must(err)
+	defer func() { r.must(store.Close()) }()
+	var file bytes.Buffer
+	_, err = backup.Dump(r.t.Context(), store, &file, time.Now())
+	r.must(err)
+	r.left["the store's dump"] = file.String()
 }
 
 func (r *secretsRun) must(err error) {
@@ -80,44 +104,13 @@ func (r *secretsRun) must(err error) {
 	}
 }
 
-const secretsEstate = `
-apiVersion: partnergate.dev/v1alpha1
-kind: Product
-metadata: {name: pay}
-spec: {team: core, openapi: {openapi: 3.1.0, info: {title: P, version: "1"}, paths: {/pay: {get: {operationId: pay, responses: {"200": {description: ok}}}}}}, environments: {sandbox: {hosts: [pay.test]}}}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Plan
-metadata: {name: p}
-spec: {}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Partner
-metadata: {name: acme}
-spec: {title: Acme, members: [{email: dev@acme.test, role: admin}]}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Application
-metadata: {name: app, partner: acme}
-spec: {}
----
-apiVersion: partnergate.dev/v1alpha1
-kind: Subscription
-metadata: {name: pay, partner: acme}
-spec: {product: pay, environment: sandbox, plan: p}
-`
-
 // operate does what operators do: policy, keys, a token that is used and
 // revoked, a password, and calls with secrets that are wrong.
 func (r *secretsRun) operate() {
 	ctx := r.t.Context()
-	documents, err := manager.ReadDocuments("estate.yaml", []byte(secretsEstate), nil)
+	estate, err := documents.ReadPath("../../testdata/teams.yaml", nil)
 	r.must(err)
-	var resources []manager.Resource
-	for _, d := range documents {
-		resources = append(resources, d.Resource)
-	}
-	_, err = r.api.Apply(ctx, resources, manager.ApplyOptions{})
+	_, err = r.api.Apply(ctx, documents.Resources(estate), manager.ApplyOptions{})
 	r.must(err)
 	key, err := r.api.CreateKey(ctx, "acme", "app", "sandbox", "")
 	r.must(err)
@@ -141,6 +134,11 @@ func (r *secretsRun) operate() {
 	r.must(r.api.RevokeToken(ctx, "gone"))
 	r.secrets["password"] = "correct horse battery staple"
 	r.must(r.api.SetPassword(ctx, "acme", "dev@acme.test", r.secrets["password"]))
+	member, err := r.api.InviteMember(ctx, "acme", "ops@acme.test", manager.RoleViewer)
+	r.must(err)
+	r.secrets["link of an operator"] = between(r.t, member.Invitation.Link+"\n", "token=", "\n")
+	_, err = r.api.UnlockLogin(ctx, "dev@acme.test", "")
+	r.must(err)
 	r.secrets["wrong token"] = "pgt_" + strings.Repeat("wrongtoken", 4)
 	stranger, err := client.New(r.url, r.secrets["wrong token"])
 	r.must(err)
