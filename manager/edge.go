@@ -57,10 +57,19 @@ func (s *Service) holds(m *wire.Watch, p *Published) bool {
 	return m.Digest == p.Digest || s.notifier != nil && m.Lineage == p.policy.lineage && m.Version == uint64(p.Version)
 }
 
+// patience is how long a watch waits for news.
+func patience(m *wire.Watch) time.Duration {
+	longest := watchLongest - rand.N(watchSpread)
+	if m.Wait == 0 {
+		return longest
+	}
+	return min(longest, time.Duration(m.Wait)*time.Millisecond)
+}
+
 // watch waits for news. Whatever ends it without news says that what the proxy
 // holds is current, which it is.
 func (s *Service) watch(ctx context.Context, id string, m *wire.Watch) wire.WatchReply {
-	timer := time.NewTimer(watchLongest - rand.N(watchSpread))
+	timer := time.NewTimer(patience(m))
 	defer timer.Stop()
 	ended, end := s.contacts.beginWatch(id, s.now())
 	defer end()

@@ -118,6 +118,24 @@ func TestWatchWithoutNews(t *testing.T) {
 	})
 }
 
+// A proxy that must hear from the manager more often says so.
+func TestWatchThatIsToBeAnsweredSoon(t *testing.T) {
+	store := openStore(t, filepath.Join(t.TempDir(), "policy.db"))
+	synctest.Test(t, func(t *testing.T) {
+		s, err := manager.NewService(t.Context(), manager.Config{Store: store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := wire.Watch{Proxy: newProcess(t, s, nil, "one").id, Schema: policy.SchemaVersion, Digest: current(s), Wait: 1_700}
+		began := time.Now()
+		if r, err := watch(context.Background(), s, m); err != nil || r.Manifest != "" || time.Since(began) != 1_700*time.Millisecond {
+			t.Errorf("answered after %v: %+v, %v", time.Since(began), r, err)
+		}
+		s.Close()
+		synctest.Wait()
+	})
+}
+
 func TestAwaitAcknowledged(t *testing.T) {
 	c := newClock()
 	s := newService(t, c)

@@ -158,8 +158,8 @@ func (c *Config) setEnvironment(value string) error {
 
 func (c *Config) setMaxStale(value string) error {
 	milliseconds, ok := parseDuration(value)
-	if !ok || milliseconds < 60_000 {
-		return configError(`max_stale: "` + value + `" is no time of at least a minute, such as "24h" or "1h30m"`)
+	if !ok {
+		return configError(`max_stale: "` + value + `" is no time of at least a second, such as "24h" or "1h30m"`)
 	}
 	c.MaxStale = milliseconds
 	return nil

@@ -294,6 +294,32 @@ func TestManagerAwayUntilTooOld(t *testing.T) {
 	}
 }
 
+// TestShortMaxStale asks the manager to confirm the policy well before it counts as too old.
+func TestShortMaxStale(t *testing.T) {
+	for maxStale, want := range map[string]uint32{"24h": 0, "75s": 0, "30s": 10_000, "2s": 666} {
+		t.Run(maxStale, func(t *testing.T) {
+			config := `{"manager": {"cluster": "partnergate", "token": "` + edgeToken + `"}, "max_stale": "` + maxStale + `"}`
+			stub := newStub(estate(1))
+			var wait atomic.Uint32
+			stub.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+				if isWatch(r) {
+					if m, err := wire.ParseWatch(stub.body(r)); err != nil {
+						t.Error(err)
+					} else {
+						wait.Store(m.Wait)
+					}
+				}
+				return false
+			})
+			p := start(t, proxyWith(1, stub, filter("partnergate", config)))
+			ready(t, p, 1)
+			if got := wait.Load(); got != want {
+				t.Errorf("asked for an answer within %d ms, want %d", got, want)
+			}
+		})
+	}
+}
+
 // TestLargePolicyComesInSteps loads a policy of many parts while requests are served.
 func TestLargePolicyComesInSteps(t *testing.T) {
 	source := estate(2)

@@ -10,16 +10,16 @@ import (
 // watch is the leader's long poll for the policy, and the fetching of what is
 // new in it. Only one of the two is under way.
 type watch struct {
-	call   call
-	parts  call
-	loader *policy.Loader // of the policy whose parts are being fetched
-	told   string         // the last problem that was logged
-	digest [32]byte       // of the manifest held
+	call  call
+	parts call
+	taking
+	told   string   // the last problem that was logged
+	digest [32]byte // of the manifest held
 	of     *policy.Snapshot
 }
 
-// quickAnswer is how soon, in milliseconds, an answer without news is no long poll's.
-const quickAnswer = 1000
+// longPoll is how long, in milliseconds, a manager waits that nobody hurries.
+const longPoll = 25_000
 
 // watchDue watches, or goes on fetching.
 func (l *leader) watchDue(now int64) {
@@ -27,16 +27,14 @@ func (l *leader) watchDue(now int64) {
 	switch {
 	case l.edge.replica.loading != nil:
 	case w.loader != nil:
-		if w.parts.ready(now) {
-			l.fetch(now)
-		}
+		l.advance(now)
 	case w.call.ready(now):
 		l.poll(now)
 	}
 }
 
 func (l *leader) poll(now int64) {
-	m := wire.Watch{Proxy: l.edge.proxy, Schema: policy.SchemaVersion}
+	m := wire.Watch{Proxy: l.edge.proxy, Schema: policy.SchemaVersion, Wait: uint32(l.patience())}
 	if held := l.edge.replica.held(); held != nil && !l.refusesAsStale(now) {
 		if l.watch.of != held {
 			l.watch.of, l.watch.digest = held, policy.Digest(held.Manifest().Raw())
@@ -44,6 +42,27 @@ func (l *leader) poll(now int64) {
 		m.Lineage, m.Version, m.Digest = held.Manifest().Lineage, held.Version(), l.watch.digest
 	}
 	l.send(&l.watch.call, m.Append(nil), now, l.watched, l.watchFailed)
+}
+
+// patience is within how many milliseconds a watch is to be answered, so that the
+// policy is confirmed well before it counts as too old; 0 where that is far off.
+func (l *leader) patience() int64 {
+	shortest := int64(DefaultMaxStale)
+	for _, p := range l.edge.plugins {
+		shortest = min(shortest, p.config.MaxStale)
+	}
+	if shortest >= 3*longPoll {
+		return 0
+	}
+	return shortest / 3
+}
+
+// quickAnswer is how soon, in milliseconds, an answer without news is no long poll's.
+func (l *leader) quickAnswer() int64 {
+	if wait := l.patience(); wait > 0 {
+		return min(wait/2, 1000)
+	}
+	return 1000
 }
 
 // refusesAsStale tells whether requests are refused because the policy was not
@@ -72,7 +91,7 @@ func (l *leader) watched(body string, now int64) {
 			return
 		}
 		l.confirmed(now)
-		if asked := l.watch.call.since; !reply.SyncNow && now-asked < quickAnswer {
+		if asked := l.watch.call.since; !reply.SyncNow && now-asked < l.quickAnswer() {
 			l.watch.call.failed(now) // a manager that is stopping answers at once
 		}
 	} else if err := l.begin(strings.Clone(reply.Manifest), now); err != nil {
@@ -103,16 +122,15 @@ func (l *leader) begin(raw string, now int64) error {
 	return nil
 }
 
-// fetch asks for the next missing parts, or publishes when none are.
+// fetch asks for the next missing parts.
 func (l *leader) fetch(now int64) {
-	missing := l.watch.loader.Missing()
-	if len(missing) == 0 {
-		l.publish(now)
-		return
-	}
 	var ask wire.Parts
-	ids := make([]policy.PartID, 0, min(len(missing), wire.MaxPartsAsk))
-	for _, e := range missing[:cap(ids)] {
+	var ids []policy.PartID
+	bytes := 0
+	for _, e := range l.watch.loader.Missing() {
+		if bytes += int(e.Size); len(ids) == wire.MaxPartsAsk || len(ids) > 0 && bytes > answerSteps*l.budget() {
+			break
+		}
 		ask.Digests = append(ask.Digests, e.Digest)
 		ids = append(ids, e.PartID)
 	}
@@ -124,37 +142,20 @@ func (l *leader) fetched(ids []policy.PartID, body string, now int64) {
 	if err == nil && (len(reply.Parts) == 0 || len(reply.Parts) > len(ids)) {
 		err = wire.ErrMalformed
 	}
-	for i := 0; err == nil && i < len(reply.Parts); i++ {
-		if reply.Parts[i] == "" {
-			// A newer policy has taken its place: watch again.
-			l.watchFailed("the manager has a part of the policy no more", now)
-			return
-		}
-		err = l.watch.loader.Add(ids[i], strings.Clone(reply.Parts[i]))
-	}
 	if err != nil {
 		l.reject(err, now)
 		return
 	}
+	for i, part := range reply.Parts {
+		if part == "" {
+			// A newer policy has taken its place: watch again.
+			l.watchFailed("the manager has a part of the policy no more", now)
+			return
+		}
+		l.watch.arrived = append(l.watch.arrived, arrived{ids[i], strings.Clone(part)})
+	}
 	l.watch.parts.succeeded(now)
-	l.fetch(now)
-}
-
-// publish gives a policy that is whole to all VMs.
-func (l *leader) publish(now int64) {
-	snapshot, err := l.watch.loader.Snapshot()
-	l.watch.loader = nil
-	if err == nil {
-		err = l.edge.publish(snapshot, now)
-	}
-	if err != nil {
-		l.watchFailed("the policy cannot be put into shared data: "+err.Error(), now)
-		return
-	}
-	l.confirmed(now)
-	l.wakeAll()
-	l.versionsChanged(now)
-	l.watchDue(now)
+	l.advance(now)
 }
 
 // confirmed notes that the policy held is the manager's.
@@ -171,7 +172,7 @@ func (l *leader) reject(err error, now int64) {
 }
 
 func (l *leader) watchFailed(why string, now int64) {
-	l.watch.loader = nil
+	l.watch.taking = taking{}
 	l.watch.call.failed(now)
 	l.watch.complain(why)
 }

@@ -20,6 +20,7 @@ func (m *Watch) Append(b []byte) []byte {
 	e.array(m.Lineage[:])
 	e.uint64(m.Version)
 	e.array(m.Digest[:])
+	e.uint32(m.Wait)
 	return e
 }
 
@@ -32,6 +33,7 @@ func ParseWatch(raw string) (m Watch, err error) {
 	d.array(m.Lineage[:])
 	m.Version = d.uint64()
 	d.array(m.Digest[:])
+	m.Wait = d.uint32()
 	return m, d.end()
 }
 

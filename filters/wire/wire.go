@@ -85,7 +85,7 @@ type ProxyID struct {
 }
 
 // Watch asks for what is newer than what the proxy holds. It is answered at
-// once where there is something to say, else after 25 seconds at most.
+// once where there is something to say, else after 25 seconds at most, or after Wait.
 type Watch struct {
 	Proxy   ProxyID
 	Schema  uint8 // of snapshots, that the filters read
@@ -94,6 +94,8 @@ type Watch struct {
 	// Digest of the manifest held; zero for none. It tells apart two snapshots
 	// of one version, which a clock alone can make.
 	Digest [32]byte
+	// Wait is after how many milliseconds to say that there is no news; 0: as late as the manager likes.
+	Wait uint32
 }
 
 // WatchReply answers a Watch.

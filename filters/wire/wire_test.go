@@ -11,7 +11,7 @@ import (
 
 var (
 	proxy = wire.ProxyID{Node: "edge-1", Nonce: [16]byte{1, 2, 3}}
-	watch = wire.Watch{Proxy: proxy, Schema: 1, Lineage: [16]byte{9}, Version: 7, Digest: [32]byte{8}}
+	watch = wire.Watch{Proxy: proxy, Schema: 1, Lineage: [16]byte{9}, Version: 7, Digest: [32]byte{8}, Wait: 1000}
 	sync  = wire.Sync{
 		Proxy: proxy, Sequence: 3, PolicyVersion: 7, PolicyAge: 1200, Dropped: 4,
 		Usage:    []wire.Usage{{Minute: 30_000_000, Partner: "acme", Application: "checkout", Product: "payments", Environment: "sandbox", Operation: "getPay", Outcome: "admitted", Count: 12}},
