@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -79,11 +80,12 @@ func TestFiltersInTheBrowser(t *testing.T) {
 	b.login(acmeAdmin)
 	b.open("/requests")
 	eval[chromedp.Void](b, "window.samePage = true; undefined")
-	b.do(chromedp.Click(chromedp.CSS(`#pager a[rel="next"]`)))
+	b.do(chromedp.Focus(chromedp.CSS(`#pager a[rel="next"]`)), chromedp.KeyEvent(kb.Enter))
 	b.await("document.querySelectorAll('#log > li').length === 100")
+	b.await("document.activeElement === document.querySelector('#log > li:nth-child(51) summary')")
 	b.do(chromedp.Click(chromedp.CSS(`#pager a[rel="next"]`)))
 	b.await("document.querySelectorAll('#log > li').length === 130 && !document.querySelector('#pager a[rel=\"next\"]')")
-	eval[chromedp.Void](b, "document.getElementById('outcome').value = 'limit_exceeded'; document.getElementById('outcome').dispatchEvent(new Event('change', {bubbles: true})); undefined")
+	b.choose("outcome", "limit_exceeded")
 	b.await("document.querySelectorAll('#log > li').length === 19")
 	if at := eval[string](b, "location.search"); !strings.Contains(at, "outcome=limit_exceeded") {
 		t.Errorf("the address is %s", at)
@@ -95,6 +97,11 @@ func TestFiltersInTheBrowser(t *testing.T) {
 		t.Error("the page was loaded anew")
 	}
 	b.await("document.getElementById('announce').textContent === '19 requests'")
+	b.choose("range", "exact")
+	b.await("document.querySelector('#results [role=\"alert\"]') && document.activeElement === document.getElementById('range') && document.getElementById('from').checkVisibility()")
+	b.choose("range", "24h")
+	b.await("document.querySelectorAll('#log > li').length === 19 && !document.getElementById('from').checkVisibility()")
+	b.forget("status of 422")
 	b.do(chromedp.SendKeys(chromedp.CSS("#request_id"), "nothing"+kb.Enter))
 	b.await("document.querySelector('.empty h2')?.textContent === 'Nothing fits these filters'")
 	b.quiet()
@@ -103,6 +110,57 @@ func TestFiltersInTheBrowser(t *testing.T) {
 	if at := eval[string](b, "location.pathname"); at != "/login" {
 		t.Errorf("a filter after the session's end leads to %s", at)
 	}
+}
+
+// choose picks a value of a select that has the focus, as the keyboard does.
+func (b *tab) choose(id, value string) {
+	b.t.Helper()
+	eval[chromedp.Void](b, fmt.Sprintf("((e) => { e.focus(); e.value = %q; e.dispatchEvent(new Event('change', {bubbles: true})); })(document.getElementById(%q)); undefined", value, id))
+}
+
+// TestMistakesAreToldWhereTheyAre makes mistakes in forms: what was typed stays, and the focus is on what is wrong.
+func TestMistakesAreToldWhereTheyAre(t *testing.T) {
+	e := newEstate(t)
+	b := newTab(t, e.server.URL)
+	focus := func(id string) {
+		t.Helper()
+		b.await(fmt.Sprintf("document.activeElement.id === %q && document.activeElement.getAttribute('aria-invalid') === 'true' && document.querySelector('[role=\"alert\"]').checkVisibility()", id))
+	}
+	b.open("/login")
+	b.do(chromedp.SendKeys(chromedp.CSS("#email"), acmeAdmin), chromedp.SendKeys(chromedp.CSS("#password"), "wrong"))
+	b.follow("button.primary")
+	focus("password")
+	if kept := eval[string](b, "document.getElementById('email').value + document.getElementById('password').value"); kept != acmeAdmin {
+		t.Errorf("the form keeps %q", kept)
+	}
+	b.through(chromedp.SendKeys(chromedp.CSS("#password"), password+kb.Enter))
+	b.open("/applications/new")
+	b.do(chromedp.SendKeys(chromedp.CSS("#title"), "Kept as typed"), chromedp.SendKeys(chromedp.CSS("#name"), "Not A Label"))
+	b.follow("button.primary")
+	focus("name")
+	if kept := eval[string](b, "document.getElementById('title').value + document.getElementById('name').value"); kept != "Kept as typedNot A Label" {
+		t.Errorf("the form keeps %q", kept)
+	}
+	b.open("/members/invite")
+	b.do(chromedp.SendKeys(chromedp.CSS("#email"), acmeView))
+	b.follow("button.primary")
+	focus("email")
+	b.forget("status of 4")
+	b.quiet()
+}
+
+// TestOperationsHaveAddresses follows an operation on a card to its documentation.
+func TestOperationsHaveAddresses(t *testing.T) {
+	e := newEstate(t)
+	b := newTab(t, e.server.URL)
+	b.login(acmeAdmin)
+	b.follow(`.product li[data-operation="createPayment"] a`)
+	b.await("document.querySelector('.operation[open]')?.dataset.operation === 'createPayment' && location.hash === '#' + document.querySelector('.operation[open]').id")
+	b.do(chromedp.Focus(chromedp.CSS(".account > summary")), chromedp.KeyEvent(kb.Enter))
+	b.await("document.querySelector('.account').open")
+	b.do(chromedp.Focus(chromedp.CSS("#main a")))
+	b.await("!document.querySelector('.account').open")
+	b.quiet()
 }
 
 // TestKeyboard walks with Tab: first the way past the navigation, then everything in sight.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -138,6 +139,13 @@ func (b *tab) login(email string) {
 	if at := eval[string](b, "location.pathname"); at != "/products" {
 		b.t.Fatalf("after the login of %s the browser is at %s", email, at)
 	}
+}
+
+// forget leaves out of the complaints those that a test has asked for.
+func (b *tab) forget(part string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.complaints = slices.DeleteFunc(b.complaints, func(c string) bool { return strings.Contains(c, part) })
 }
 
 // quiet fails the test where the console or the content policy complained.

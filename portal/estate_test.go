@@ -26,6 +26,7 @@ const (
 	acmeView  = "view@acme.test"
 	globexDev = "dev@globex.test"
 	both      = "consultant@both.test"
+	longName  = "maximiliane.von-und-zu-hohenzollern-sigmaringen@zahlungsverkehrsgesellschaft.test"
 )
 
 var operator = manager.Actor{Name: "admin", Owner: manager.OwnerAPI}
@@ -78,7 +79,7 @@ func newEstateAt(t *testing.T, publicURL string) *estate {
 	t.Cleanup(e.service.Close)
 	_, err = e.service.Apply(ctx, operator, estateResources(t), manager.ApplyOptions{})
 	must(t, err)
-	for email, partner := range map[string]string{acmeAdmin: "acme", acmeView: "acme", globexDev: "globex", both: "acme"} {
+	for email, partner := range map[string]string{acmeAdmin: "acme", acmeView: "acme", globexDev: "globex", both: "acme", longName: "vereinigte-zahlungsverkehrsgesellschaft"} {
 		must(t, e.service.SetPassword(ctx, operator, partner, email, password))
 	}
 	handler, err := New(Config{Service: e.service, PublicURL: publicURL, Logger: logger})

@@ -5,12 +5,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"github.com/partnergate/partnergate/manager"
 )
 
 // screenshots is where to leave pictures of every page, to look at.
@@ -24,6 +26,7 @@ type size struct {
 
 var (
 	wide   = size{"wide", 1280, 860}
+	tablet = size{"tablet", 768, 1024}
 	phone  = size{"phone", 390, 844}
 	narrow = size{"narrow", 360, 740}
 )
@@ -68,10 +71,12 @@ func looks(key string) []look {
 		{"usage-day", "/usage?environment=sandbox", ""},
 		{"usage-month", "/usage?range=30d&environment=production", "document.querySelector('[data-chart-table]').open = true"},
 		{"requests", "/requests", "document.querySelectorAll('.log details')[3].open = true"},
+		{"requests-exact", "/requests?range=exact&from=2026-11-24T08:00&to=", ""},
 		{"requests-none", "/requests?request_id=nothing", ""},
 		{"usage-empty", "/usage?product=ledger", ""},
 		{"menu", "/products", "document.querySelector('.account').open = true"},
 		{"not-found", "/nowhere", ""},
+		{"not-found-member", "/products/nothing", ""},
 		{"error-index", "/docs/errors", ""},
 		{"error-doc", "/docs/errors/limit_exceeded", ""},
 	}
@@ -103,6 +108,60 @@ func TestLooks(t *testing.T) {
 	b.inspect(look{"invitation", link.RequestURI(), ""}, axe)
 	b.open("/products")
 	b.lookAsViewer(axe)
+}
+
+// TestLongNamesFit walks over pages of a partner of whom everything is as long as it may be.
+func TestLongNamesFit(t *testing.T) {
+	const partner, application = "vereinigte-zahlungsverkehrsgesellschaft", "nightly-reconciliation-of-international-settlement-batches"
+	const product, operation = "settlement-and-reconciliation-platform-services-international", "createCorrectionForReconciliationItemInSettlementBatch"
+	e := newEstate(t)
+	key := e.key(partner, application, "sandbox")
+	now := time.Now().UTC()
+	called := manager.UsageKey{Partner: partner, Application: application, Product: product, Environment: "sandbox", Operation: operation, Outcome: "admitted"}
+	must(t, e.store.CommitSync(t.Context(), manager.SyncCommit{
+		Proxy: &manager.Proxy{ID: "edge-1.6f1a9c3e7b42", Node: "edge-1", FirstSeen: now, LastSync: now, Sequence: 1},
+		Usage: []manager.UsageRow{{Minute: now.Truncate(time.Minute), Key: called, Requests: 1234567890}},
+		Requests: []manager.RequestRecord{{
+			Time: now, RequestID: strings.Repeat("0123456789abcdef", 8), Key: called, Credential: key.ID, Method: "DELETE", Status: 204, Proxy: strings.Repeat("gateway-", 8),
+			Path: "/international/" + strings.Repeat("settlement-batches/0123456789012345678901234567890123456789/", 12),
+		}},
+	}))
+	b := newTab(t, e.server.URL)
+	b.prefer("light")
+	b.login(longName)
+	for _, l := range []look{
+		{"products", "/products", ""},
+		{"product", "/products/" + product, "document.querySelectorAll('details').forEach((d) => { d.open = true })"},
+		{"product-requested", "/products/identity", ""},
+		{"applications", "/applications", ""},
+		{"key-revoke", "/applications/" + application + "/keys/" + key.ID + "/revoke", ""},
+		{"usage", "/usage", "document.querySelectorAll('.fold').forEach((d) => { d.open = true })"},
+		{"requests", "/requests", "document.querySelector('.log details').open = true"},
+		{"members", "/members", ""},
+		{"menu", "/products", "document.querySelector('.account').open = true"},
+		{"not-found", "/products/nothing", ""},
+	} {
+		b.open(l.path)
+		if l.before != "" {
+			eval[chromedp.Void](b, l.before)
+		}
+		for _, s := range []size{wide, tablet, phone, narrow} {
+			b.resize(s)
+			b.fits("long-"+l.name, s)
+			b.picture(s, "long-"+l.name+"-"+s.name)
+		}
+	}
+}
+
+// fits checks that nothing is wider than the screen, and that no word of the navigation is cut.
+func (b *tab) fits(name string, s size) {
+	b.t.Helper()
+	if over := eval[int](b, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
+		b.t.Errorf("%s is %d pixels wider than a screen of %d", name, over, s.width)
+	}
+	if cut := eval[[]string](b, "[...document.querySelectorAll('.sections span')].filter((e) => e.scrollWidth > e.clientWidth && getComputedStyle(e).display !== 'inline').map((e) => e.textContent)"); len(cut) > 0 {
+		b.t.Errorf("%s on a screen of %d cuts %v", name, s.width, cut)
+	}
 }
 
 // lookAsViewer looks at what somebody sees who belongs to two partners and may change nothing of the second.
@@ -148,9 +207,7 @@ func (b *tab) examine(name, axe string) {
 		b.prefer(theme)
 		for _, s := range []size{wide, phone, narrow} {
 			b.resize(s)
-			if over := eval[int](b, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
-				b.t.Errorf("%s is %d pixels wider than a screen of %d", name, over, s.width)
-			}
+			b.fits(name, s)
 			if s != narrow {
 				b.picture(s, name+"-"+s.name+"-"+theme)
 				b.accessible(name+", "+theme+", "+s.name, axe)
@@ -160,12 +217,10 @@ func (b *tab) examine(name, axe string) {
 	b.quiet404(name)
 }
 
-// quiet404 is quiet, but for the browser's own note that a page not found was not found.
+// quiet404 is quiet, but for the browser's own note that a page was not found or its form not right.
 func (b *tab) quiet404(name string) {
-	if name == "not-found" {
-		b.mu.Lock()
-		b.complaints = slices.DeleteFunc(b.complaints, func(c string) bool { return strings.Contains(c, "status of 404") })
-		b.mu.Unlock()
+	if strings.HasPrefix(name, "not-found") || name == "requests-exact" {
+		b.forget("status of 4")
 	}
 	b.quiet()
 }

@@ -144,7 +144,16 @@ func (v *visit) actor() manager.Actor {
 	return manager.Actor{Name: v.email, Owner: manager.OwnerPortal}
 }
 
-func (v *visit) fail(err error) { v.server.Fail(v.w, v.r, err) }
+// fail answers an error as a page with the navigation around it, but for a
+// failure of the portal itself, which that may need as well.
+func (v *visit) fail(err error) {
+	v.FailAs(v.w, v.r, err, func(f web.Frame, m web.Message) any {
+		if m.Status >= http.StatusInternalServerError {
+			return v.MessageView(f, m)
+		}
+		return messageView{v.frame(m.Title, "", everywhere()), m}
+	})
+}
 
 // redirect goes to another page of the portal after a POST, which says notice once.
 func (v *visit) redirect(to, notice string) error {

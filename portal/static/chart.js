@@ -15,6 +15,9 @@
   // One bar a step, side by side whatever the step's length; refused stands on admitted.
   const data = [rows.map((_, i) => i), admitted.map((n, i) => n + refused[i]), admitted];
 
+  // Whole steps of the axis of numbers: 1, 2, 5, 10 … 5 × 10¹².
+  const increments = Array.from({ length: 39 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3));
+
   const styleOf = (selector) => getComputedStyle(document.querySelector(selector)).color;
 
   function options() {
@@ -33,7 +36,7 @@
       scales: { x: { time: false, range: [-0.6, rows.length - 0.4] }, y: { range: (u, low, high) => [0, Math.max(high * 1.08, 4)] } },
       axes: [
         { ...axis, grid: { show: false }, size: 32, space: 92, incrs: [1, 2, 3, 4, 6, 7, 12, 14], values: (u, at) => at.map((i) => labels[i] ?? "") },
-        { ...axis, size: 56, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 5e6, 1e7], values: (u, at) => at.map((n) => n.toLocaleString("en")) },
+        { ...axis, size: 56, incrs: increments, values: (u, at) => at.map((n) => n.toLocaleString("en", n < 1e5 ? {} : { notation: "compact" })) },
       ],
       series: [{}, { fill: bad, width: 0, paths: bars, points: { show: false } }, { fill: good, width: 0, paths: bars, points: { show: false } }],
       hooks: { setCursor: [(u) => tell(u.cursor.idx)] },

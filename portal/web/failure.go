@@ -24,25 +24,26 @@ var ErrNotFound = &manager.Error{Code: manager.CodeNotFound, Message: "There is 
 
 // Message answers with a page that says one thing.
 func (s *Site) Message(w http.ResponseWriter, r *http.Request, status int, title, text string) {
-	s.say(w, r, Message{Status: status, Title: title, Text: text})
-}
-
-func (s *Site) say(w http.ResponseWriter, r *http.Request, m Message) {
-	s.Render(w, r, m.Status, s.MessageView(s.Frame(r, m.Title), m))
+	s.Render(w, r, status, s.MessageView(s.Frame(r, title), Message{Status: status, Title: title, Text: text}))
 }
 
 // NotFound answers what is no page.
 func (s *Site) NotFound(w http.ResponseWriter, r *http.Request) { s.Fail(w, r, ErrNotFound) }
 
-// Fail answers an error as a page.
+// Fail answers an error as a page for anybody.
 func (s *Site) Fail(w http.ResponseWriter, r *http.Request, err error) {
+	s.FailAs(w, r, err, s.MessageView)
+}
+
+// FailAs answers an error as the page that view makes of it.
+func (s *Site) FailAs(w http.ResponseWriter, r *http.Request, err error, view func(Frame, Message) any) {
 	status, title, text := s.told(r, err)
 	_ = RetryAfter(w, err) // only its header
 	m := Message{Status: status, Title: title, Text: text}
 	if status >= http.StatusInternalServerError {
 		m.Reference = r.Header.Get("X-Request-Id") // given by the server around the portal
 	}
-	s.say(w, r, m)
+	s.Render(w, r, m.Status, view(s.Frame(r, m.Title), m))
 }
 
 // RetryAfter tells browsers when to try again, and returns it in words; ""
