@@ -1,220 +1,196 @@
 package envoyexamples
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/partnergate/partnergate/docs/reliability"
 	"github.com/partnergate/partnergate/filters/corpus"
 	"github.com/partnergate/partnergate/filters/wire"
+	"github.com/partnergate/partnergate/manager/client"
 )
 
-// TestBadAnswersOfTheManagerChangeNothing puts all kinds of nonsense in the place of the manager's answers: no decision changes, a
-// metric says so, and once the manager can be heard again its newest policy counts.
-func TestBadAnswersOfTheManagerChangeNothing(t *testing.T) {
-	module(t)
-	b := sharedBackend.get(t)
-	keys, version := corpusKeys(t, b)
-	between := startInterposer(t, b)
-	envoy, err := Launch(t.Context(), Options{EdgeToken: edgeToken,
-		Places: Places{Manager: between.port(), Payments: b.payments.port(), Risk: b.risk.port(), Module: modulePath}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop(t, envoy)
-	b.awaitPolicy(t, version, envoy.Address())
-	outcome := func(key string) string {
-		a, err := ask(envoy.Address(), request{method: http.MethodGet, target: "/v1/pay", host: corpus.SandboxHost, headers: []string{"x-api-key: " + key}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return a.outcome()
-	}
-	for _, n := range nonsense {
-		t.Run(n.name, func(t *testing.T) {
-			before := failures(t, envoy)
-			between.say(n.answer)
-			made := b.key(t, "acme", "app", "sandbox") // so that there is news that the proxy must not hear
-			between.awaitSaid(t, 2)
-			poll(t, "no metric tells of it", func() bool { return failures(t, envoy) > before })
-			for key, want := range map[string]string{"acme": "admitted", "globex": "operation_not_found", "initech": "partner_suspended",
-				"hooli": "subscription_suspended", "acme-revoked": "credential_revoked", "unissued": "credential_unknown"} {
-				for range 6 { // at every worker
-					if got := outcome(keys[key]); got != want {
-						t.Errorf("the key %s gets %s, want %s", key, got, want)
-					}
-				}
-			}
-			between.say(nil)
-			poll(t, "the newest policy does not count again", func() bool { return outcome(made.Key) == "admitted" })
-		})
-	}
-	metrics, err := envoy.Admin(t.Context(), "/stats/prometheus?filter=partnergate_policy_rejected")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, reason := range []string{"digest", "malformed"} {
-		if !hasSeries(string(metrics), "partnergate_policy_rejected", []string{`reason="` + reason + `"`}) {
-			t.Errorf("Envoy's metrics do not say that something was rejected for its %s:\n%s", reason, metrics)
-		}
-	}
-	noReloads(t, envoy)
-	reliability.Record(t, reliability.Row{
-		Fault:    "Envoy: wrong answers in the manager's place",
-		Done:     "HTML with status 200 and as binary, an error, a refused token, nothing, 5 MB of noise, an answer cut short, doubled, with one bit changed; a new key made meanwhile",
-		Promised: "no decision of six keys changes at any worker; `partnergate_watch_failures` or `partnergate_policy_rejected`; the newest policy once the manager is heard again",
-		Seen:     fmt.Sprintf("%d kinds, 36 calls each decided as before; 0 VMs failed", len(nonsense)),
-	})
+// managerFault is one way in which a manager goes wrong.
+type managerFault struct {
+	name, done     string
+	answer         faultyAnswer
+	metric, reason string // that name it
 }
 
-// failures counts what the filters could not use of the manager's answers.
-func failures(t *testing.T, envoy *Envoy) (n int) {
+const (
+	refused  = "partnergate_manager_refused"
+	rejected = "partnergate_policy_rejected"
+
+	binaryType = "application/octet-stream"
+	page       = "<!doctype html><title>Sign in to the network</title>"
+)
+
+func managerFaults(older []byte) []managerFault {
+	return []managerFault{
+		{"slow", "no answer until the proxy gives up", (*interposed).hang, refused, "unreachable"},
+		{"slow in the body", "head and some bytes, then nothing", (*interposed).hangInBody, refused, "unreachable"},
+		{"reset", "connections are broken off before an answer", (*interposed).reset, refused, "unreachable"},
+		{"broken off in the body", "half the bytes that the head promises, then a reset", (*interposed).resetInBody, refused, "unreachable"},
+		{"out of order", "status 500", say(500, "text/plain", "out of order"), refused, "other"},
+		{"refuses the token", "status 401", say(401, "application/problem+json", "{}"), refused, "token"},
+		{"a page", "HTML with status 200", say(200, "text/html", page), refused, "foreign"},
+		{"a page of our type", "HTML with status 200 and the manager's content-type", say(200, binaryType, page), rejected, "malformed"},
+		{"nothing", "an empty answer with status 200", say(200, binaryType, ""), rejected, "malformed"},
+		{"noise", "5 MB of it", say(200, binaryType, noise(5<<20)), rejected, "malformed"},
+		{"answers cut short", "half of each answer, ended well", altered("", func(body []byte) []byte { return body[:len(body)/2] }), rejected, "malformed"},
+		{"answers with more", "each answer twice in one", altered("", func(body []byte) []byte { return append(body, body...) }), rejected, "malformed"},
+		{"a wrong digest", "one bit of the parts of the policy changed", altered(wire.PartsPath, func(body []byte) []byte { body[len(body)-1] ^= 1; return body }), rejected, "digest"},
+		{"an older policy", "a version before the one held in answer to each watch", altered(wire.WatchPath, func([]byte) []byte { return older }), rejected, "older"},
+	}
+}
+
+// faulted is an Envoy whose manager can be made to go wrong, alone at a backend of its own, so that all usage is its.
+type faulted struct {
+	backend *backend
+	between *interposer
+	envoy   *Envoy
+	keys    map[string]string
+	tally   tally
+}
+
+func startFaulted(t *testing.T) *faulted {
 	t.Helper()
-	stats, err := envoy.Admin(t.Context(), "/stats?filter=partnergate_(watch_failures|policy_rejected)")
+	module(t)
+	b := started(t, startBackend, (*backend).stop)
+	f := &faulted{backend: b, between: startInterposer(t, b.url())}
+	places := b.places()
+	places.Manager = f.between.port()
+	f.envoy = started(t, func() (*Envoy, error) {
+		return Launch(context.WithoutCancel(t.Context()), Options{EdgeToken: edgeToken, Places: places})
+	}, (*Envoy).Stop)
+	var version int64
+	f.keys, version = corpusKeys(t, b)
+	b.awaitPolicy(t, version, f.envoy.Address())
+	return f
+}
+
+// outcome calls with a key and counts the answer for its partner, unless the key is nobody's.
+func (f *faulted) outcome(t *testing.T, partner, key string) string {
+	t.Helper()
+	a, err := ask(f.envoy.Address(), request{method: http.MethodGet, target: "/v1/pay", host: corpus.SandboxHost, headers: []string{"x-api-key: " + key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.outcome() != "credential_unknown" {
+		f.tally.add(partner, a.outcome())
+	}
+	return a.outcome()
+}
+
+var faultedPartners = []string{"acme", "globex", "initech", "hooli"}
+
+// TestManagerFaults brings each fault about in answer to every call of the proxy, while there is news that it must not hear half of: no
+// decision changes, the fault's metric rises, and when it is over the newest policy counts, and each request once.
+func TestManagerFaults(t *testing.T) {
+	f := startFaulted(t)
+	proxy, err := client.New(f.backend.url(), edgeToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := proxy.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.backend.awaitPolicy(t, f.backend.key(t, "acme", "app", "sandbox").PolicyVersion, f.envoy.Address())
+	faults := managerFaults((&wire.WatchReply{Manifest: old.Manifest().Raw()}).Append(nil))
+	for _, fault := range faults {
+		t.Run(fault.name, func(t *testing.T) { f.bringAbout(t, fault) })
+	}
+	f.backend.awaitUsage(t, &f.tally, faultedPartners...)
+	noReloads(t, f.envoy)
+	for _, fault := range faults {
+		reliability.Record(t, reliability.Row{
+			Fault:    "Envoy, its manager: " + fault.name,
+			Done:     fault.done + ", until the metric rises; a new key meanwhile",
+			Promised: fmt.Sprintf("no decision changes at any worker; `%s`, reason `%s`; afterwards the newest policy, and all usage once", fault.metric, fault.reason),
+			Seen:     fmt.Sprintf("%d calls with %d keys decided as before, all counted once; 0 VMs failed", len(decided)*atEveryWorker, len(decided)),
+		})
+	}
+	f.followAnother(t)
+}
+
+// decided is what each key of the corpus gets, whatever becomes of the manager: partner, key, outcome.
+var decided = [][3]string{
+	{"acme", "acme", "admitted"}, {"globex", "globex", "operation_not_found"}, {"initech", "initech", "partner_suspended"},
+	{"hooli", "hooli", "subscription_suspended"}, {"acme", "acme-revoked", "credential_revoked"}, {"", "unissued", "credential_unknown"},
+}
+
+// atEveryWorker is how many calls, each on a connection of its own, come to each of two workers.
+const atEveryWorker = 6
+
+func (f *faulted) bringAbout(t *testing.T, fault managerFault) {
+	before := f.count(t, fault)
+	f.between.say(fault.answer)
+	made := f.backend.key(t, "acme", "app", "sandbox")
+	poll(t, "the metric of the fault does not rise", func() bool { return f.count(t, fault) > before })
+	for _, d := range decided {
+		for range atEveryWorker {
+			if got := f.outcome(t, d[0], f.keys[d[1]]); got != d[2] {
+				t.Errorf("the key %s gets %s, want %s", d[1], got, d[2])
+			}
+		}
+	}
+	if got := f.outcome(t, "acme", made.Key); got != "credential_unknown" {
+		t.Errorf("the new key gets %s, although the proxy cannot know it", got)
+	}
+	f.between.say(nil)
+	poll(t, "the newest policy does not count again", func() bool { return f.outcome(t, "acme", made.Key) == "admitted" })
+}
+
+// count is the value of a fault's metric.
+func (f *faulted) count(t *testing.T, fault managerFault) int {
+	t.Helper()
+	return f.stat(t, fault.metric+";.reason="+fault.reason+".;")
+}
+
+// stat is the value of a metric of the filters; 0 where there is none yet.
+func (f *faulted) stat(t *testing.T, name string) int {
+	t.Helper()
+	stats, err := f.envoy.Admin(t.Context(), "/stats?filter=partnergate_")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(stats)) {
-		_, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		count, err := strconv.Atoi(value)
-		if err != nil {
-			t.Fatalf("%s: %v", line, err)
+		metric, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if strings.HasSuffix(metric, name) {
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			return n
 		}
-		n += count
 	}
-	return n
+	return 0
 }
 
-// bad writes something else than the manager's answer, which it may use.
-type bad func(w http.ResponseWriter, manager *httptest.ResponseRecorder)
-
-const binaryType = "application/octet-stream"
-
-func say(status int, contentType, body string) bad {
-	return func(w http.ResponseWriter, _ *httptest.ResponseRecorder) {
-		w.Header().Set("Content-Type", contentType)
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body) // Envoy may have heard enough
-	}
-}
-
-func altered(change func([]byte) []byte) bad {
-	return func(w http.ResponseWriter, manager *httptest.ResponseRecorder) {
-		body := change(bytes.Clone(manager.Body.Bytes()))
-		say(manager.Code, manager.Header().Get("Content-Type"), string(body))(w, nil)
-	}
-}
-
-func noise(size int) string {
-	random := rand.New(rand.NewPCG(1, 1))
-	b := make([]byte, size)
-	for i := range b {
-		b[i] = byte(random.Uint32())
-	}
-	return string(b)
-}
-
-var nonsense = []struct {
-	name   string
-	answer bad
-}{
-	{"HTML with status 200", say(200, "text/html", "<html><body>Please log in</body></html>")},
-	{"HTML that says it is binary", say(200, binaryType, "<html><body>Please log in</body></html>")},
-	{"an error", say(500, "text/plain", "out of order")},
-	{"a refused token", say(401, "application/problem+json", "{}")},
-	{"nothing", say(200, binaryType, "")},
-	{"5 MB of noise", say(200, binaryType, noise(5<<20))},
-	{"an answer cut short", altered(func(body []byte) []byte { return body[:len(body)/2] })},
-	{"an answer and more", altered(func(body []byte) []byte { return append(body, body...) })},
-	{"an answer with one bit changed", altered(func(body []byte) []byte { body[len(body)-1] ^= 1; return body })},
-}
-
-// interposer stands between Envoy and the manager.
-type interposer struct {
-	*httptest.Server
-	manager string
-	lock    sync.Mutex
-	answer  bad
-	said    int
-	cancel  context.CancelFunc // ends what is under way
-	under   context.Context
-}
-
-func startInterposer(t *testing.T, b *backend) *interposer {
+// followAnother puts a manager with another store in the place of the first, as after a restore, and back.
+func (f *faulted) followAnother(t *testing.T) {
 	t.Helper()
-	i := &interposer{manager: b.url()}
-	i.say(nil)
-	i.Server = httptest.NewServer(i)
-	t.Cleanup(func() { i.say(nil); i.Close() })
-	return i
-}
-
-func (i *interposer) port() int { return i.Listener.Addr().(*net.TCPAddr).Port }
-
-// say replaces the answers to watches and fetches from now on, those under way included; nil passes them on.
-func (i *interposer) say(answer bad) {
-	i.lock.Lock()
-	defer i.lock.Unlock()
-	if i.cancel != nil {
-		i.cancel()
+	dir := t.TempDir()
+	other := started(t, func() (*managerProcess, error) { return startManager(dir) }, (*managerProcess).stop)
+	keys, version := corpusKeys(t, &backend{managerProcess: other})
+	if held := f.stat(t, "partnergate_policy_version"); int64(held) <= version {
+		t.Fatalf("the proxy holds version %d, and the other store has %d: it must be lower", held, version)
 	}
-	i.answer, i.said = answer, 0
-	i.under, i.cancel = context.WithCancel(context.Background())
-}
-
-func (i *interposer) awaitSaid(t *testing.T, n int) {
-	t.Helper()
-	poll(t, "the proxy does not ask again", func() bool {
-		i.lock.Lock()
-		defer i.lock.Unlock()
-		return i.said >= n
+	f.between.to(other.url())
+	poll(t, "the other store's policy does not count", func() bool { return f.outcome(t, "acme", keys["acme"]) == "admitted" })
+	poll(t, "no metric tells of the other store's version", func() bool { return int64(f.stat(t, "partnergate_policy_version")) == version })
+	f.between.to(f.backend.url())
+	poll(t, "the first store's policy does not count again", func() bool { return f.outcome(t, "acme", f.keys["acme"]) == "admitted" })
+	noReloads(t, f.envoy)
+	reliability.Record(t, reliability.Row{
+		Fault:    "Envoy, its manager: another lineage",
+		Done:     "a manager with another store and a lower version in its place, as after a restore; then the first again",
+		Promised: "it is followed, there and back: versions of two stores say nothing of one another; `partnergate_policy_version`",
+		Seen:     "the other store's key admitted, then the first's",
 	})
-}
-
-func (i *interposer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	i.lock.Lock()
-	answer, under := i.answer, i.under
-	i.lock.Unlock()
-	real, err := i.ask(r, under)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
-	}
-	if answer == nil || r.URL.Path == wire.SyncPath {
-		altered(func(body []byte) []byte { return body })(w, real)
-		return
-	}
-	answer(w, real)
-	i.lock.Lock()
-	defer i.lock.Unlock()
-	i.said++
-}
-
-// ask makes the request at the manager, until the answers are to be others.
-func (i *interposer) ask(r *http.Request, under context.Context) (*httptest.ResponseRecorder, error) {
-	request, err := http.NewRequestWithContext(under, r.Method, i.manager+r.URL.Path, r.Body)
-	if err != nil {
-		return nil, err
-	}
-	request.Header = r.Header.Clone()
-	response, err := http.DefaultTransport.RoundTrip(request)
-	if err != nil {
-		return nil, fmt.Errorf("ask the manager: %w", err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	recorder := httptest.NewRecorder()
-	recorder.Code = response.StatusCode
-	recorder.Header().Set("Content-Type", response.Header.Get("Content-Type"))
-	_, err = io.Copy(recorder.Body, response.Body)
-	return recorder, err
 }
