@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/partnergate/partnergate/manager/client"
 	"github.com/partnergate/partnergate/manager/rest"
 )
 
@@ -27,17 +29,13 @@ and after stands in the answer of -o json and -o yaml.`,
 		{"limit", "how many, at most 500"},
 		{"cursor", "next_cursor of the page before"},
 	}...)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := c.client()
-		if err != nil {
-			return err
-		}
-		page, err := api.Audit(cmd.Context(), query())
+	cmd.RunE = c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
+		page, err := api.Audit(ctx, query())
 		if err != nil {
 			return err
 		}
 		return c.print(page, func(t *table) { showAudit(t, page) })
-	}
+	})
 	return c.printsAnswer(cmd)
 }
 

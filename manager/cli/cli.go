@@ -121,6 +121,17 @@ func (c *command) client() (*client.Client, error) {
 	return client.New(url, token)
 }
 
+// asks runs a command that speaks to the manager.
+func (c *command) asks(run func(ctx context.Context, api *client.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		api, err := c.client()
+		if err != nil {
+			return err
+		}
+		return run(cmd.Context(), api, args)
+	}
+}
+
 func firstOf(values ...string) string {
 	for _, v := range values {
 		if v != "" {

@@ -28,17 +28,13 @@ Exit code 0: no differences. 2: differences. 1: it could not be found out.`,
 		Example: `  partnergate diff -f policy/
   partnergate diff -f policy/ --prune -o json`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
 			read, err := documents.ReadPath(file, c.process.Stdin)
 			if err != nil {
 				return err
 			}
 			done := c.slowly("Comparing %s", count(len(read), "resource"))
-			found, err := findDifferences(cmd.Context(), api, read, prune)
+			found, err := findDifferences(ctx, api, read, prune)
 			done()
 			if err != nil {
 				return placed(err, read)
@@ -50,7 +46,7 @@ Exit code 0: no differences. 2: differences. 1: it could not be found out.`,
 				return errVerdict
 			}
 			return nil
-		},
+		}),
 	}
 	fileFlag(cmd, &file)
 	cmd.Flags().BoolVar(&prune, "prune", false, "also show what apply --prune would delete")

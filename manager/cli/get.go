@@ -90,16 +90,12 @@ func (c *command) get() *cobra.Command {
   partnergate get product payments -o yaml`,
 		Args:              exactArguments(1, 2, "KIND [NAME]"),
 		ValidArgsFunction: c.completeResources,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			if len(args) == 2 {
-				return c.getOne(cmd.Context(), api, args, partner)
+				return c.getOne(ctx, api, args, partner)
 			}
-			return c.getAll(cmd.Context(), api, args[0], partner, search)
-		},
+			return c.getAll(ctx, api, args[0], partner, search)
+		}),
 	}
 	cmd.Flags().StringVar(&partner, "partner", "", "partner that owns the applications or subscriptions")
 	cmd.Flags().StringVar(&search, "search", "", "only those with this text in their name or title")

@@ -23,17 +23,13 @@ func (c *command) keysCreate() *cobra.Command {
 		Use:   "create --partner P --application A --environment E",
 		Short: "Make a key; it is shown once",
 		Args:  noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			key, err := api.CreateKey(cmd.Context(), partner, application, environment, expiresIn)
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
+			key, err := api.CreateKey(ctx, partner, application, environment, expiresIn)
 			if err != nil {
 				return err
 			}
 			return c.printKey(key)
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&partner, "partner", "", "partner that the key identifies")
 	cmd.Flags().StringVar(&application, "application", "", "application that uses the key")
@@ -61,17 +57,13 @@ func (c *command) keysList() *cobra.Command {
 		Use:   "list --partner P",
 		Short: "List the keys of a partner, without their secrets",
 		Args:  noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			keys, err := api.Keys(cmd.Context(), partner, application)
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
+			keys, err := api.Keys(ctx, partner, application)
 			if err != nil {
 				return err
 			}
 			return c.print(items(keys), func(t *table) { showKeys(t, keys) })
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&partner, "partner", "", "partner whose keys to list")
 	cmd.Flags().StringVar(&application, "application", "", "only those of this application")
@@ -107,17 +99,13 @@ func (c *command) keysRotate() *cobra.Command {
 		Short:             "Make the key that replaces another, which stays valid for a while",
 		Args:              exactArguments(1, 1, "the ID of a key"),
 		ValidArgsFunction: c.completeKeys,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			key, err := api.RotateKey(cmd.Context(), args[0], overlap)
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			key, err := api.RotateKey(ctx, args[0], overlap)
 			if err != nil {
 				return err
 			}
 			return c.printKey(key)
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&overlap, "overlap", "24h", "how long the old key stays valid")
 	return c.printsAnswer(cmd)
@@ -131,23 +119,19 @@ func (c *command) keysRevoke() *cobra.Command {
 		Short:             "End a key at once",
 		Args:              exactArguments(1, 1, "the ID of a key"),
 		ValidArgsFunction: c.completeKeys,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			version, err := api.RevokeKey(cmd.Context(), args[0])
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			version, err := api.RevokeKey(ctx, args[0])
 			if err != nil {
 				return err
 			}
 			if !wait {
 				return c.printVersion(version, "The key %s is revoked.", args[0])
 			}
-			if err := c.awaitProxies(cmd.Context(), api, version, timeout); err != nil {
+			if err := c.awaitProxies(ctx, api, version, timeout); err != nil {
 				return fmt.Errorf("the key %s is revoked, but %w", args[0], err)
 			}
 			return c.printVersion(version, "The key %s is revoked; all live proxies refuse it.", args[0])
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "until all live proxies refuse it")
 	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "with --wait: how long to wait before giving up")

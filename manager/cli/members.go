@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/client"
 	"github.com/partnergate/partnergate/manager/rest"
 )
 
@@ -25,17 +27,13 @@ func (c *command) membersInvite() *cobra.Command {
 		Long: `Make somebody a member of a partner, or change their role. Who has no password yet gets a link
 that sets one, which is shown once and works once: pass it on. Who has one logs in with it.`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			member, err := api.InviteMember(cmd.Context(), partner, email, manager.Role(role))
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
+			member, err := api.InviteMember(ctx, partner, email, manager.Role(role))
 			if err != nil {
 				return err
 			}
 			return c.print(member, func(t *table) { showInvited(t, partner, member) })
-		},
+		}),
 	}
 	memberFlags(cmd, &partner, &email)
 	cmd.Flags().StringVar(&role, "role", string(manager.RoleDeveloper), "admin, developer or viewer")
@@ -61,17 +59,13 @@ func (c *command) membersRemove() *cobra.Command {
 		Long: `End somebody's membership at once, or the invitation of somebody who has not joined yet. Links
 that the member has made end too. Keys stay: they are the partner's.`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			if err := api.RemoveMember(cmd.Context(), partner, email); err != nil {
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
+			if err := api.RemoveMember(ctx, partner, email); err != nil {
 				return err
 			}
 			answer := map[string]string{"partner": partner, "email": email}
 			return c.print(answer, func(t *table) { t.note("%s is no longer a member of %s.", email, partner) })
-		},
+		}),
 	}
 	memberFlags(cmd, &partner, &email)
 	if err := cmd.RegisterFlagCompletionFunc("email", c.completeMembers()); err != nil {
@@ -88,19 +82,15 @@ func (c *command) membersUnlock() *cobra.Command {
 		Long: `Forget wrong passwords, so that who is refused because of too many can try again at once: those of
 one member from everywhere, or those of everybody from one IP address.`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			failures, err := api.UnlockLogin(cmd.Context(), email, address)
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
+			failures, err := api.UnlockLogin(ctx, email, address)
 			if err != nil {
 				return err
 			}
 			return c.print(rest.Unlocked{Failures: failures}, func(t *table) {
 				t.note("%d failed logins of %s are forgotten.", failures, firstOf(email, address))
 			})
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&email, "email", "", "email address of the member")
 	cmd.Flags().StringVar(&address, "address", "", "IP address from which logins have failed")
@@ -165,12 +155,8 @@ func (c *command) membersList() *cobra.Command {
 		Use:   "list --partner P",
 		Short: "List the members of a partner, and who is invited",
 		Args:  noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			members, err := api.Members(cmd.Context(), partner)
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
+			members, err := api.Members(ctx, partner)
 			if err != nil {
 				return err
 			}
@@ -184,7 +170,7 @@ func (c *command) membersList() *cobra.Command {
 					t.row(m.Email, string(m.Role), string(m.State), moment(m.CreatedAt), optionalMoment(m.LastLoginAt), ends)
 				}
 			})
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&partner, "partner", "", "partner whose members to list")
 	required(cmd, "partner")

@@ -85,23 +85,19 @@ files own and these no longer name is deleted. Members named in a file are invit
 		Example: `  partnergate apply -f policy/ --dry-run --prune
   partnergate export | partnergate apply -f -`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
 			done := c.slowly("Reading %s", file)
 			read, err := documents.ReadPath(file, c.process.Stdin)
 			done()
 			if err != nil {
 				return err
 			}
-			result, err := c.send(cmd.Context(), api, read, options)
+			result, err := c.send(ctx, api, read, options)
 			if err != nil {
 				return placed(err, read)
 			}
 			return c.print(result, func(t *table) { showApplied(t, result, options.DryRun) })
-		},
+		}),
 	}
 	fileFlag(cmd, &file)
 	cmd.Flags().BoolVar(&options.Prune, "prune", false, "also delete what files own and these files no longer have")

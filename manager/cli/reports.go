@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"runtime"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/partnergate/partnergate/manager/client"
 	"github.com/partnergate/partnergate/manager/rest"
 )
 
@@ -53,19 +55,15 @@ func (c *command) usage() *cobra.Command {
 	query := question(cmd, selection...)
 	cmd.Flags().StringSliceVar(&groups, "group-by", []string{"partner", "product", "environment", "outcome"},
 		"partner, application, product, environment, operation, outcome, minute, hour, day; empty for one sum")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := c.client()
-		if err != nil {
-			return err
-		}
+	cmd.RunE = c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
 		q := query()
 		q.Set("group_by", strings.Join(groups, ","))
-		usage, err := api.Usage(cmd.Context(), q)
+		usage, err := api.Usage(ctx, q)
 		if err != nil {
 			return err
 		}
 		return c.print(usage, func(t *table) { showUsage(t, usage, groups) })
-	}
+	})
 	return c.printsAnswer(cmd)
 }
 
@@ -100,17 +98,13 @@ func (c *command) requests() *cobra.Command {
 	}
 	query := question(cmd, append(selection, [2]string{"request_id", "only the request with this id"},
 		[2]string{"limit", "how many, at most 500"}, [2]string{"cursor", "next_cursor of the page before"})...)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := c.client()
-		if err != nil {
-			return err
-		}
-		page, err := api.Requests(cmd.Context(), query())
+	cmd.RunE = c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
+		page, err := api.Requests(ctx, query())
 		if err != nil {
 			return err
 		}
 		return c.print(page, func(t *table) { showRequests(t, page) })
-	}
+	})
 	return c.printsAnswer(cmd)
 }
 
@@ -129,17 +123,13 @@ func (c *command) proxies() *cobra.Command {
 		Use:   "proxies",
 		Short: "List the proxies and by which policy version each decides",
 		Args:  noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			proxies, err := api.Proxies(cmd.Context())
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
+			proxies, err := api.Proxies(ctx)
 			if err != nil {
 				return err
 			}
 			return c.print(items(proxies), func(t *table) { showProxies(t, proxies) })
-		},
+		}),
 	}
 	return c.printsAnswer(cmd)
 }

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/client"
 )
 
 func (c *command) tokens() *cobra.Command {
@@ -25,17 +27,13 @@ support reads partners, usage and requests, suspends and resumes partners and su
 and revokes keys. With --team a token changes only products of that provider team and
 subscriptions to these.`,
 		Args: exactArguments(1, 1, "the NAME of the token"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			token, err := api.CreateToken(cmd.Context(), args[0], manager.TokenRole(role), teams, expiresIn)
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			token, err := api.CreateToken(ctx, args[0], manager.TokenRole(role), teams, expiresIn)
 			if err != nil {
 				return err
 			}
 			return c.print(token, func(t *table) { showNewToken(t, token) })
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&role, "role", "", "admin, operator, auditor or support")
 	cmd.Flags().StringArrayVar(&teams, "team", nil, "confine it to products of this provider team; may be given several times")
@@ -67,12 +65,8 @@ func (c *command) tokensList() *cobra.Command {
 		Use:   "list",
 		Short: "List the tokens, also those that ended, without their secrets",
 		Args:  noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			tokens, err := api.Tokens(cmd.Context())
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
+			tokens, err := api.Tokens(ctx)
 			if err != nil {
 				return err
 			}
@@ -87,7 +81,7 @@ func (c *command) tokensList() *cobra.Command {
 						optionalMoment(k.ExpiresAt), optionalMoment(k.LastUsedAt))
 				}
 			})
-		},
+		}),
 	}
 	return c.printsAnswer(cmd)
 }
@@ -97,12 +91,8 @@ func (c *command) tokensRevoke() *cobra.Command {
 		Use:   "revoke NAME",
 		Short: "End a token at once",
 		Args:  exactArguments(1, 1, "the NAME of a token"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			if err := api.RevokeToken(cmd.Context(), args[0]); err != nil {
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			if err := api.RevokeToken(ctx, args[0]); err != nil {
 				return err
 			}
 			answer := struct {
@@ -110,7 +100,7 @@ func (c *command) tokensRevoke() *cobra.Command {
 				State string `json:"state"`
 			}{args[0], manager.CredentialRevoked}
 			return c.print(answer, func(t *table) { t.note("The token %s is revoked.", args[0]) })
-		},
+		}),
 	}
 	return c.printsAnswer(cmd)
 }
