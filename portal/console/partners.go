@@ -109,9 +109,9 @@ type ownerView struct {
 func ownerOf(m *manager.Metadata) ownerView {
 	switch m.ManagedBy {
 	case manager.OwnerFile:
-		return ownerView{"File", "It is managed by a file: the next apply may bring back what is changed here.", true}
+		return ownerView{"file", "It is managed by a file: the next apply may bring back what is changed here.", true}
 	case manager.OwnerPortal:
-		return ownerView{"Portal", "A member of the partner made it in the portal.", false}
+		return ownerView{"portal", "A member of the partner made it in the portal.", false}
 	}
 	return ownerView{"API", "It was made through the admin API, the command or the console.", false}
 }
