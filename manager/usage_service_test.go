@@ -115,7 +115,7 @@ func TestRetention(t *testing.T) {
 		}
 		expect := func(when string, usage int64, requests int) {
 			t.Helper()
-			time.Sleep(time.Hour + time.Second)
+			time.Sleep(time.Hour + time.Second) // in the bubble's time: retention runs every hour
 			span := manager.UsageQuery{From: began, To: c.Now().Add(time.Hour)}
 			page, err := s.Requests(context.Background(), manager.RequestQuery{From: span.From, To: span.To})
 			if n := usageTotal(t, s, span); err != nil || n != usage || len(page.Items) != requests {
@@ -159,8 +159,8 @@ func TestAuditRetention(t *testing.T) {
 					}
 					now.advance(50 * 24 * time.Hour)
 				}
-				now.advance(310 * 24 * time.Hour) // 410 days after the first, 360 after the second
-				time.Sleep(time.Hour + time.Second)
+				now.advance(310 * 24 * time.Hour)   // 410 days after the first, 360 after the second
+				time.Sleep(time.Hour + time.Second) // in the bubble's time: retention runs every hour
 				synctest.Wait()
 				page, err := s.Audit(t.Context(), manager.AuditQuery{Actor: admin.Name})
 				if err != nil || len(page.Items) != c.want || page.Items[0].Name != "new" {

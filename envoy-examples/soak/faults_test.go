@@ -124,7 +124,7 @@ func (b *breaker) restart(ctx context.Context, n *node, s syscall.Signal, away t
 	if err := n.end(s); err != nil {
 		return err
 	}
-	time.Sleep(away)
+	time.Sleep(away) // is the fault
 	if err := n.start(); err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (b *breaker) freeze(ctx context.Context, n *node, while time.Duration) erro
 	if err := n.signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
-	time.Sleep(while)
+	time.Sleep(while) // is the fault
 	if err := n.signal(syscall.SIGCONT); err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (b *breaker) killPrimary(ctx context.Context, away time.Duration) error {
 	if err != nil {
 		return err
 	}
-	time.Sleep(away)
+	time.Sleep(away) // is the fault
 	if err := restart(); err != nil {
 		return err
 	}

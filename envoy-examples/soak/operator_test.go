@@ -270,7 +270,7 @@ func (o *operator) askInTurn(ctx context.Context, n *node, ask func(context.Cont
 		if version >= o.last {
 			break
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond) // a manager tells when others have changed something only when it is asked
 	}
 	version, err := ask(ctx, n)
 	o.last = max(o.last, version)

@@ -152,7 +152,7 @@ func (s *slowly) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	if s.given > 0 {
-		time.Sleep(150 * time.Millisecond)
+		time.Sleep(150 * time.Millisecond) // is what makes this client slow
 	}
 	n := copy(p, s.pieces[:min(len(s.pieces), 4096)])
 	s.pieces, s.given = s.pieces[n:], s.given+1

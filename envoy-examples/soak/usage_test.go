@@ -82,7 +82,7 @@ func settled(ctx context.Context, n *node) (map[cell]int, error) {
 		if time.Since(since) > 4*time.Second {
 			return now, nil
 		}
-		time.Sleep(250 * time.Millisecond)
+		time.Sleep(250 * time.Millisecond) // that nothing more comes is no event
 	}
 }
 

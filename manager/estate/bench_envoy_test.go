@@ -46,7 +46,7 @@ func launch(b *testing.B, r *running, workers int) (e *envoyexamples.Envoy, read
 // awaitVersion waits until a live proxy that is not among those known decides by the current policy.
 func awaitVersion(b *testing.B, r *running, known map[string]bool) {
 	b.Helper()
-	for ; ; time.Sleep(20 * time.Millisecond) {
+	for ; ; time.Sleep(20 * time.Millisecond) { // the manager tells of proxies only when it is asked
 		for _, p := range proxies(b, r) {
 			if !known[p.ID] && p.Live && p.PolicyVersion == r.PolicyVersion() {
 				return
@@ -132,7 +132,8 @@ func benchmarkEnvoy(b *testing.B, r *running, workers, changes int) {
 	}
 }
 
-// steps is what Envoy has recorded of the steps, in µs, to within some percent. It gathers histograms every five seconds.
+// steps is what Envoy has recorded of the steps, in µs, to within some percent. It gathers histograms every five seconds, and
+// tells nobody when it has.
 func steps(b *testing.B, e *envoyexamples.Envoy) (median, p95, longest float64) {
 	b.Helper()
 	for ; ; time.Sleep(200 * time.Millisecond) {

@@ -178,7 +178,7 @@ func eventually(t *testing.T, what string, holds func() bool) time.Duration {
 		if time.Since(began) > 20*time.Second {
 			t.Fatalf("after 20 s still not: %s", what)
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond) // who waits is a client: nobody tells it
 	}
 	return time.Since(began)
 }

@@ -76,7 +76,7 @@ func TestProxyFollowsRestore(t *testing.T) {
 	}
 	for code := 0; code != http.StatusTooManyRequests; {
 		if code = status(key); code == http.StatusServiceUnavailable {
-			time.Sleep(10 * time.Millisecond) // for the lease
+			time.Sleep(10 * time.Millisecond) // a lease has come when a request no longer waits for it
 		}
 	}
 	if admitted < 500 || admitted > 500+again {
