@@ -59,6 +59,9 @@ func (d *demo) showPlaces(p *page) {
 	} {
 		p.line("%-22s%-34s%s%s%s", who.email, d.facts.Passwords[who.email], p.dim, who.what, p.reset)
 	}
+	p.title("Console, for operators")
+	p.line("%s%s/admin%s", p.green, d.facts.ManagerURL, p.reset)
+	p.line("%-22s%s", "token", d.facts.AdminToken)
 	p.title("Gateway")
 	p.line("%s%-44s%s%sor http://%s%s", p.green, d.at(sandboxHost, ""), p.reset, p.dim, d.gatewayAddress(), p.reset)
 	p.line("%s%-44s%s%swith the host in the Host header%s", p.green, d.at(productionHost, ""), p.reset, p.dim, p.reset)
