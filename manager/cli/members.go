@@ -44,7 +44,7 @@ that sets one, which is shown once and works once: pass it on. Who has one logs 
 func showInvited(t *table, partner string, m *rest.Member) {
 	t.note("%s is %s of %s.", m.Email, m.Role, partner)
 	if m.Invitation == nil {
-		t.note("They log in with the password that they have.")
+		t.note("They log in with the password that they have; if it may be somebody else's, set one with `partnergate members set-password`.")
 		return
 	}
 	t.note("Give them this link, with which they set their password. It works once, until %s:\n%s",
