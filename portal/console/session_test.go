@@ -1,0 +1,107 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/partnergate/partnergate/manager"
+)
+
+func TestSessionCookie(t *testing.T) {
+	e := newEstate(t)
+	e.site.Sessions.Cookie.Secure = true
+	text := e.token("riley", manager.TokenAuditor)
+	a := e.browser().post("/admin/login", url.Values{"token": {" " + text + "\n"}, "next": {"/admin/audit"}})
+	cookies := (&http.Response{Header: a.header}).Cookies()
+	if a.status != http.StatusSeeOther || a.to() != "/admin/audit" || len(cookies) != 1 {
+		t.Fatalf("%d to %s, %v", a.status, a.to(), cookies)
+	}
+	c := cookies[0]
+	if c.Name != "partnergate_console" || c.Path != "/admin" || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteStrictMode || c.MaxAge != 0 || !c.Expires.IsZero() {
+		t.Errorf("the cookie is %s", c)
+	}
+	for _, secret := range []string{text, c.Value} {
+		e.absent(secret)
+	}
+	for _, elsewhere := range []string{"//evil.test", "https://evil.test/", "/admin/login", "\\evil"} {
+		if a := e.browser().post("/admin/login", url.Values{"token": {text}, "next": {elsewhere}}); a.to() != "/admin" {
+			t.Errorf("next=%s leads to %s", elsewhere, a.to())
+		}
+	}
+}
+
+// absent checks that a secret is in no file of the store and in no log.
+func (e *estate) absent(secret string) {
+	e.t.Helper()
+	files, err := filepath.Glob(e.path + "*")
+	must(e.t, err)
+	for _, name := range files {
+		content, err := os.ReadFile(name)
+		must(e.t, err)
+		if strings.Contains(string(content), secret) {
+			e.t.Errorf("%s holds %.8s…", filepath.Base(name), secret)
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(files) == 0 || strings.Contains(e.log.String(), secret) {
+		e.t.Errorf("there are %d files, or the log holds %.8s…", len(files), secret)
+	}
+}
+
+func TestSessionEnds(t *testing.T) {
+	e := newEstate(t)
+	ctx := context.Background()
+	ended := func(what string, b *browser) {
+		t.Helper()
+		if a := b.get("/admin/partners"); a.status != http.StatusSeeOther || a.to() != "/admin/login?next=%2Fadmin%2Fpartners" {
+			t.Errorf("%s: %d to %s", what, a.status, a.to())
+		}
+	}
+	revoked, expired, idle, left := e.signedIn(e.token("revoked", manager.TokenAdmin)), e.signedIn(e.token("expired", manager.TokenAdmin)), e.signedIn(bootstrapToken), e.signedIn(bootstrapToken)
+	must(t, e.service.RevokeAdminToken(ctx, operator, "revoked"))
+	ended("after its token was revoked", revoked)
+	left.post("/admin/logout", nil)
+	ended("after signing out", left)
+	e.wait(25 * time.Minute)
+	if a := idle.get("/admin/partners"); a.status != http.StatusOK {
+		t.Errorf("after 25 minutes: %d", a.status)
+	}
+	e.wait(6 * time.Minute)
+	ended("after half an hour", idle)
+	e.wait(24 * time.Hour)
+	ended("after its token's end", expired)
+}
+
+func TestTooManyTries(t *testing.T) {
+	e := newEstate(t)
+	b := e.browser()
+	for range 10 {
+		if a := b.post("/admin/login", url.Values{"token": {"pgt_" + strings.Repeat("a", 40)}}); a.status != http.StatusUnauthorized || !strings.Contains(a.body, "no token that works") {
+			t.Fatalf("a wrong token: %d", a.status)
+		}
+	}
+	a := b.post("/admin/login", url.Values{"token": {bootstrapToken}})
+	if a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "Try again in 15 minutes") {
+		t.Errorf("the next: %d, %v", a.status, a.header)
+	}
+	e.wait(16 * time.Minute)
+	e.signedIn(bootstrapToken)
+}
+
+func TestHeaders(t *testing.T) {
+	e := newEstate(t)
+	b := e.signedIn(bootstrapToken)
+	for _, path := range []string{"/admin", "/admin/login", "/admin/partners", "/admin/nowhere"} {
+		a := b.get(path)
+		if p := a.header.Get("Content-Security-Policy"); !strings.Contains(p, "default-src 'none'") || strings.Contains(p, "unsafe") || a.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v", path, a.header)
+		}
+	}
+}
