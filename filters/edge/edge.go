@@ -154,7 +154,7 @@ func (e *Edge) tick() {
 
 func (e *Edge) choosePeriod() {
 	switch {
-	case e.replica.loading != nil:
+	case e.replica.loading != nil || e.leader != nil && e.leader.watch.busy():
 		e.setPeriod(loadingTick)
 	case len(e.waiting.streams) > 0:
 		e.setPeriod(waitingTick)

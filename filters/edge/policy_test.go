@@ -320,18 +320,42 @@ func TestShortMaxStale(t *testing.T) {
 	}
 }
 
-// TestLargePolicyComesInSteps loads a policy of many parts while requests are served.
+// TestLargePolicyComesInSteps loads a policy of many parts while requests are
+// served, also where the VM that talks to the manager serves some.
 func TestLargePolicyComesInSteps(t *testing.T) {
-	source := estate(2)
+	t.Run("the main thread's VM leads", func(t *testing.T) { checkSteps(t, func(*testharness.Proxy) {}) })
+	t.Run("a worker's VM leads", func(t *testing.T) {
+		checkSteps(t, func(p *testharness.Proxy) {
+			trap(t, p, testharness.MainThread)
+			if _, ok := takes(p, 5*time.Second, func() bool { return metric(p, "partnergate_leader_changes") == 2 }); !ok {
+				t.Fatal("nobody led within 5 s")
+			}
+		})
+	})
+}
+
+func checkSteps(t *testing.T, prepare func(*testharness.Proxy)) {
+	source, bytes, largest := estate(2), 0, 0
 	for i := range 20_000 {
 		key := policy.Digest(string(rune(i)) + "key")
 		source.Credentials = append(source.Credentials, policy.SourceCredential{
 			Kind: policy.APIKey, Digest: key, ID: "aaaaaaaaaaaa", Partner: "acme", Application: "checkout", Environment: "sandbox",
 		})
 	}
+	manifest := compile(t, source).Manifest()
+	for i := range manifest.Len() {
+		size := int(manifest.Entry(i).Size)
+		bytes, largest = bytes+size, max(largest, size)
+	}
 	stub := newStub(estate(1))
 	p := start(t, proxyWith(2, stub, combined(configuration)...))
 	ready(t, p, 1)
+	for worker := range 2 {
+		checkOn(t, p, worker, good(), servedVerdict)
+	}
+	prepare(p)
+	const steps = "partnergate_policy_step_microseconds"
+	before := len(p.Samples(steps))
 	stub.publish(source)
 	eventually(t, p, func() bool { return version(p) == 2 })
 	for range 20 {
@@ -346,5 +370,9 @@ func TestLargePolicyComesInSteps(t *testing.T) {
 		if v := p.FilterState(response)["wasm.partnergate.policy_version"]; v != "2" {
 			t.Errorf("worker %d decides by version %s", worker, v)
 		}
+	}
+	// Two VMs that serve take all of it over, in steps of less than 64 kB and a part.
+	if n, least := len(p.Samples(steps))-before, 2*bytes/(64<<10+largest); n < least {
+		t.Errorf("%d bytes came in %d steps, want at least %d", bytes, n, least)
 	}
 }

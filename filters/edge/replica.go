@@ -241,63 +241,6 @@ func (e *Edge) partKey(id policy.PartID, generation byte) string {
 	return string(b)
 }
 
-// publish puts a policy that was found good into shared data: what changed,
-// then the manifest, then the state that points to it. Parts of the policy
-// before stay readable for VMs that are still loading it.
-func (e *Edge) publish(snapshot *policy.Snapshot, now int64) error {
-	r := &e.replica
-	held, generations, _ := readManifest(e.keys.manifest[r.state.generation], r.state.serial)
-	m := snapshot.Manifest()
-	value := make([]byte, manifestHead, manifestHead+m.Len()+len(m.Raw()))
-	next := state{serial: r.state.serial + 1, contact: now, generation: 1 - r.state.generation, away: r.state.away}
-	writeInt64(value, int64(next.serial))
-	n := m.Len()
-	value[8], value[9], value[10], value[11] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
-	at := 0
-	for i := range n {
-		entry := m.Entry(i)
-		generation, same := slotOf(entry, held, generations, &at)
-		if !same {
-			if err := putShared(e.partKey(entry.PartID, generation), proxywasm.ViewBytes(snapshot.Part(entry.PartID))); err != nil {
-				return err
-			}
-		}
-		value = append(value, generation)
-	}
-	value = append(value, m.Raw()...)
-	if err := putShared(e.keys.manifest[next.generation], value); err != nil {
-		return err
-	}
-	if err := e.writeState(next); err != nil {
-		return err
-	}
-	r.loading = nil
-	r.replace(snapshot, next.serial)
-	return nil
-}
-
-// slotOf chooses the generation of a part's slot: that of the same part as
-// held, else the other one. at walks held, which is in the same order.
-func slotOf(entry policy.ManifestEntry, held *policy.Manifest, generations string, at *int) (generation byte, same bool) {
-	if held == nil {
-		return 0, false
-	}
-	for ; *at < held.Len(); *at++ {
-		old := held.Entry(*at)
-		if old.Table < entry.Table || old.Table == entry.Table && old.Shard < entry.Shard {
-			continue
-		}
-		if old.PartID != entry.PartID {
-			return 0, false
-		}
-		if old.Digest == entry.Digest {
-			return generations[*at], true
-		}
-		return 1 - generations[*at]&1, false
-	}
-	return 0, false
-}
-
 // writeState tells every VM the process's state. Only a leader writes it.
 func (e *Edge) writeState(s state) error {
 	e.replica.state = s

@@ -10,11 +10,11 @@ import (
 // watch is the leader's long poll for the policy, and the fetching of what is
 // new in it. Only one of the two is under way.
 type watch struct {
-	call   call
-	parts  call
-	loader *policy.Loader // of the policy whose parts are being fetched
-	told   string         // the last problem that was logged
-	digest [32]byte       // of the manifest held
+	call  call
+	parts call
+	taking
+	told   string   // the last problem that was logged
+	digest [32]byte // of the manifest held
 	of     *policy.Snapshot
 }
 
@@ -27,9 +27,7 @@ func (l *leader) watchDue(now int64) {
 	switch {
 	case l.edge.replica.loading != nil:
 	case w.loader != nil:
-		if w.parts.ready(now) {
-			l.fetch(now)
-		}
+		l.advance(now)
 	case w.call.ready(now):
 		l.poll(now)
 	}
@@ -124,16 +122,15 @@ func (l *leader) begin(raw string, now int64) error {
 	return nil
 }
 
-// fetch asks for the next missing parts, or publishes when none are.
+// fetch asks for the next missing parts.
 func (l *leader) fetch(now int64) {
-	missing := l.watch.loader.Missing()
-	if len(missing) == 0 {
-		l.publish(now)
-		return
-	}
 	var ask wire.Parts
-	ids := make([]policy.PartID, 0, min(len(missing), wire.MaxPartsAsk))
-	for _, e := range missing[:cap(ids)] {
+	var ids []policy.PartID
+	bytes := 0
+	for _, e := range l.watch.loader.Missing() {
+		if bytes += int(e.Size); len(ids) == wire.MaxPartsAsk || len(ids) > 0 && bytes > answerSteps*l.budget() {
+			break
+		}
 		ask.Digests = append(ask.Digests, e.Digest)
 		ids = append(ids, e.PartID)
 	}
@@ -145,37 +142,20 @@ func (l *leader) fetched(ids []policy.PartID, body string, now int64) {
 	if err == nil && (len(reply.Parts) == 0 || len(reply.Parts) > len(ids)) {
 		err = wire.ErrMalformed
 	}
-	for i := 0; err == nil && i < len(reply.Parts); i++ {
-		if reply.Parts[i] == "" {
-			// A newer policy has taken its place: watch again.
-			l.watchFailed("the manager has a part of the policy no more", now)
-			return
-		}
-		err = l.watch.loader.Add(ids[i], strings.Clone(reply.Parts[i]))
-	}
 	if err != nil {
 		l.reject(err, now)
 		return
 	}
+	for i, part := range reply.Parts {
+		if part == "" {
+			// A newer policy has taken its place: watch again.
+			l.watchFailed("the manager has a part of the policy no more", now)
+			return
+		}
+		l.watch.arrived = append(l.watch.arrived, arrived{ids[i], strings.Clone(part)})
+	}
 	l.watch.parts.succeeded(now)
-	l.fetch(now)
-}
-
-// publish gives a policy that is whole to all VMs.
-func (l *leader) publish(now int64) {
-	snapshot, err := l.watch.loader.Snapshot()
-	l.watch.loader = nil
-	if err == nil {
-		err = l.edge.publish(snapshot, now)
-	}
-	if err != nil {
-		l.watchFailed("the policy cannot be put into shared data: "+err.Error(), now)
-		return
-	}
-	l.confirmed(now)
-	l.wakeAll()
-	l.versionsChanged(now)
-	l.watchDue(now)
+	l.advance(now)
 }
 
 // confirmed notes that the policy held is the manager's.
@@ -192,7 +172,7 @@ func (l *leader) reject(err error, now int64) {
 }
 
 func (l *leader) watchFailed(why string, now int64) {
-	l.watch.loader = nil
+	l.watch.taking = taking{}
 	l.watch.call.failed(now)
 	l.watch.complain(why)
 }
