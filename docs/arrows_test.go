@@ -61,6 +61,10 @@ var arrows = []arrow{
 		from: below("portal"), bans: either(ginOrStore, ours(below("manager/sqlite", "manager/mongo", "manager/httpapi"))), deep: true,
 	},
 	{
+		name: "pages for operators know nothing of those for partners, and what both are made of knows neither",
+		from: in("portal/web", "portal/console"), bans: ours(either(in("portal"), below("portal/console"))),
+	},
+	{
 		name: "nobody imports a command",
 		from: func(string) bool { return true }, bans: ours(below("manager/cmd")),
 	},
