@@ -118,6 +118,11 @@ func (a *api) put(kind manager.Kind) func(*gin.Context) error {
 		if q := readQuery(c); q.err != nil {
 			return q.err
 		}
+		if kind != manager.KindPartner { // else it may be about to begin
+			if err := a.partnerExists(c, c.Param("partner")); err != nil {
+				return err
+			}
+		}
 		expected, err := a.expected(c, kind)
 		if err != nil {
 			return err

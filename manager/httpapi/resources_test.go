@@ -115,7 +115,7 @@ func TestBadInput(t *testing.T) {
 		{"external $ref", "PUT", "/api/v1/products/p", product(`{"openapi":"3.1.0","info":{"title":"x","version":"1"},"paths":{"/a":{"$ref":"https://evil.test/a.yaml"}}}`), nil, 422, "invalid"},
 		{"no OpenAPI", "PUT", "/api/v1/products/p", product(`"hello\nworld"`), nil, 422, "invalid"},
 		{"path of an OpenAPI document", "PUT", "/api/v1/products/p", product(`"/etc/passwd"`), nil, 422, "invalid"},
-		{"unknown partner", "PUT", "/api/v1/partners/nobody/applications/x", `{"metadata":{"name":"x","partner":"nobody"},"spec":{}}`, nil, 422, "invalid"},
+		{"unknown partner", "PUT", "/api/v1/partners/nobody/applications/x", `{"metadata":{"name":"x","partner":"nobody"},"spec":{}}`, nil, 404, "not_found"},
 		{"limit 0", "GET", "/api/v1/plans?limit=0", "", nil, 422, "invalid"},
 		{"limit 501", "GET", "/api/v1/plans?limit=501", "", nil, 422, "invalid"},
 		{"unknown parameter", "GET", "/api/v1/plans?page=2", "", nil, 422, "invalid"},
