@@ -67,6 +67,7 @@ func TestNoSecretIsLeft(t *testing.T) {
 	r.operate()
 	r.visit()
 	r.proxy()
+	r.overlook()
 	r.readAll()
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
@@ -171,9 +172,19 @@ func (r *secretsRun) visit() {
 	r.secrets["new password"] = "another long password entirely"
 	b.post("/password", url.Values{"current": {r.secrets["password"]}, "new": {r.secrets["new password"]}}, http.StatusSeeOther)
 	b.keepCookie("session after the new password")
-	b.crawl()
-	guest.crawl()
+	b.crawl("/", "/products", "/password", "/catalog.json")
+	guest.crawl("/", "/products", "/password", "/catalog.json")
 	guest.post("/logout", nil, http.StatusSeeOther)
+}
+
+// overlook does what operators do in the console: sign in, wrongly first, and look at every page.
+func (r *secretsRun) overlook() {
+	b := r.browser()
+	b.post("/admin/login", url.Values{"token": {r.secrets["wrong token"]}}, http.StatusUnauthorized)
+	b.post("/admin/login", url.Values{"token": {adminToken}}, http.StatusSeeOther)
+	b.keepCookie("session of the console")
+	b.crawl("/admin", "/admin")
+	b.post("/admin/logout", nil, http.StatusSeeOther)
 }
 
 // proxy does what a proxy does, and reports requests of the portal's key.
@@ -328,21 +339,22 @@ func (b *secretsBrowser) post(path string, form url.Values, want int) string {
 
 func (b *secretsBrowser) keepCookie(what string) {
 	b.t.Helper()
-	at, err := url.Parse(b.url)
+	at, err := url.Parse(b.url + "/admin") // the console's cookie is for its pages alone
 	b.must(err)
 	for _, c := range b.client.Jar.Cookies(at) {
-		if c.Name == "partnergate_session" {
-			b.secrets[what] = c.Value
-		}
+		b.secrets[what] = c.Value
+	}
+	if b.secrets[what] == "" {
+		b.t.Errorf("there is no %s", what)
 	}
 }
 
 var linkPattern = regexp.MustCompile(`href="(/[^"#]*)`)
 
-// crawl reads every page that a link of the portal leads to.
-func (b *secretsBrowser) crawl() {
+// crawl reads every page below a path that links lead to from the first ones.
+func (b *secretsBrowser) crawl(below string, queue ...string) {
 	b.t.Helper()
-	seen, queue := map[string]bool{}, []string{"/products", "/password", "/catalog.json"}
+	seen := map[string]bool{}
 	for len(queue) > 0 && len(seen) < 200 {
 		path := queue[0]
 		queue = queue[1:]
@@ -353,7 +365,7 @@ func (b *secretsBrowser) crawl() {
 		page := b.get(path)
 		b.left["the page "+path] += page
 		for _, link := range linkPattern.FindAllStringSubmatch(page, -1) {
-			if next := html.UnescapeString(link[1]); !strings.HasPrefix(next, "/static/") {
+			if next := html.UnescapeString(link[1]); strings.HasPrefix(next, below) && !strings.HasPrefix(next, "/static/") {
 				queue = append(queue, next)
 			}
 		}
