@@ -2,12 +2,9 @@ package mongo
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/partnergate/partnergate/manager"
 )
@@ -31,6 +28,8 @@ type auditEntry struct {
 	PolicyVersion int64             `bson:"policy_version"`
 }
 
+func (e *auditEntry) at() position { return position{e.Time, e.ID} }
+
 func (e *auditEntry) read() manager.AuditEntry {
 	return manager.AuditEntry{Time: fromMicros(e.Time), Actor: e.Actor, ActorKind: e.ActorKind, OnBehalfOf: e.OnBehalfOf,
 		Address: e.Address, RequestID: string(e.RequestID), Action: e.Action, Kind: e.Kind, Partner: e.Partner, Name: e.Name,
@@ -47,13 +46,17 @@ func (s *Store) addAudit(ctx context.Context, entries []manager.AuditEntry) erro
 		return nil
 	}
 	documents := make([]auditEntry, len(entries))
-	for i, e := range entries {
-		documents[i] = auditEntry{ID: bson.NewObjectID(), Time: micros(e.Time), Actor: e.Actor, ActorKind: e.ActorKind,
-			OnBehalfOf: e.OnBehalfOf, Address: e.Address, RequestID: []byte(e.RequestID), Action: e.Action, Kind: e.Kind,
-			Partner: e.Partner, Name: e.Name, Product: e.Product, Before: e.Before, After: e.After, PolicyVersion: e.PolicyVersion}
+	for i := range entries {
+		documents[i] = storedAudit(&entries[i])
 	}
 	_, err := s.in(auditCollection).InsertMany(ctx, documents)
 	return err
+}
+
+func storedAudit(e *manager.AuditEntry) auditEntry {
+	return auditEntry{ID: bson.NewObjectID(), Time: micros(e.Time), Actor: e.Actor, ActorKind: e.ActorKind,
+		OnBehalfOf: e.OnBehalfOf, Address: e.Address, RequestID: []byte(e.RequestID), Action: e.Action, Kind: e.Kind,
+		Partner: e.Partner, Name: e.Name, Product: e.Product, Before: e.Before, After: e.After, PolicyVersion: e.PolicyVersion}
 }
 
 // audited appends entries after what they tell of, in the same transaction,
@@ -67,31 +70,16 @@ func (s *Store) audited(ctx context.Context, entries []manager.AuditEntry, err e
 
 // Audit implements manager.AuditStore.
 func (s *Store) Audit(ctx context.Context, q manager.AuditQuery) (*manager.AuditPage, error) {
-	if q.Limit < 1 {
-		q.Limit = defaultPage
-	}
 	filter, err := auditFilter(q)
 	if err != nil {
 		return nil, err
 	}
-	var stored []auditEntry
-	err = s.call(ctx, "list the audit log", func(ctx context.Context) (err error) {
-		stored, err = all[auditEntry](ctx, s, auditCollection, filter, newestFirst(q.Limit))
-		return err
-	})
-	if err != nil {
+	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}
 	page := &manager.AuditPage{}
-	if len(stored) > q.Limit { // one more than asked for tells that there is a next page
-		stored = stored[:q.Limit]
-		last := stored[q.Limit-1]
-		page.Next = position{last.Time, last.ID}.cursor()
-	}
-	for i := range stored {
-		page.Items = append(page.Items, stored[i].read())
-	}
-	return page, nil
+	page.Items, page.Next, err = newest[auditEntry, manager.AuditEntry](ctx, s, "list the audit log", auditCollection, filter, q.Limit)
+	return page, err
 }
 
 func auditFilter(q manager.AuditQuery) (bson.D, error) {
@@ -116,34 +104,4 @@ func auditFilter(q manager.AuditQuery) (bson.D, error) {
 // DeleteAuditBefore implements manager.AuditStore.
 func (s *Store) DeleteAuditBefore(ctx context.Context, t time.Time) error {
 	return s.deleteInSteps(ctx, "delete old entries of the audit log", auditCollection, "time", micros(t))
-}
-
-// newestFirst reads one more than a page has.
-func newestFirst(limit int) *options.FindOptionsBuilder {
-	return options.Find().SetSort(bson.D{{Key: "time", Value: -1}, {Key: "_id", Value: -1}}).SetLimit(int64(limit) + 1)
-}
-
-// position is the place of an entry in a log; what is stored later never moves it.
-type position struct {
-	time int64
-	id   bson.ObjectID
-}
-
-func (p position) cursor() string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(p.time))
-	return base64.RawURLEncoding.EncodeToString(append(b, p.id[:]...))
-}
-
-func parseCursor(cursor string) (p position, err error) {
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(b) != 8+len(p.id) {
-		return position{}, &manager.Error{
-			Code:    manager.CodeInvalid,
-			Message: "the cursor is not one that this store gave out",
-			Fields:  []manager.Field{{Path: "cursor", Message: "take it unchanged from the page before, or leave it out to begin at the newest"}},
-		}
-	}
-	copy(p.id[:], b[8:])
-	p.time = int64(binary.BigEndian.Uint64(b))
-	return p, nil
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // change tells which resources a revision of the policy wrote, so that other
-// managers need not read all of it again. It is there for ten minutes.
+// managers need not read all of it again. It is there for ten minutes, and not
+// for a large commit.
 type change struct {
 	Revision int64        `bson:"_id"`
 	Refs     []resourceID `bson:"refs"`
@@ -19,14 +20,11 @@ type change struct {
 
 const (
 	changeSeconds = 600
-	mostRefs      = 5000 // of one change, and that are read one by one: beyond that, all is quicker
+	mostRefs      = 5000 // that are read one by one: beyond that, all is quicker
 )
 
 // addChange belongs to the transaction of the revision.
 func (s *Store) addChange(ctx context.Context, revision int64, changes []manager.Change) error {
-	if len(changes) > mostRefs {
-		return nil
-	}
 	made := change{Revision: revision, Refs: make([]resourceID, len(changes)), At: time.Now()}
 	for i := range changes {
 		made.Refs[i] = resourceID(changes[i].Ref)

@@ -10,7 +10,6 @@ import (
 	"github.com/partnergate/partnergate/docs/reliability"
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/mongo/mongod"
-	"github.com/partnergate/partnergate/testharness"
 )
 
 // TestPrimaryLost takes the primary of a replica set of three away, first in
@@ -28,15 +27,7 @@ func TestPrimaryLost(t *testing.T) {
 		}
 	})
 	url := set.URL("failover")
-	one, two := newNode(t, opened(t, url)), newNode(t, opened(t, url))
-	apply(t, one, estateYAML("[{name: monthly, quota: {requests: 3000, per: month}}]"))
-	agree(t, one, two)
-	key := newKey(t, two)
-	cluster := balancer(t, one, two)
-	var proxies []*testharness.Proxy
-	for _, name := range []string{"a", "b", "c"} {
-		proxies = append(proxies, startProxy(t, name, cluster))
-	}
+	one, two, key, proxies := twoManagers(t, url, "[{name: monthly, quota: {requests: 3000, per: month}}]")
 	x := newTraffic(t, key, proxies...)
 	eventually(t, "requests are admitted", func() bool { return x.admitted.Load() > 100 })
 

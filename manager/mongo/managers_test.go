@@ -33,21 +33,26 @@ func agree(t *testing.T, one, two *node) {
 	eventually(t, "both managers have one policy", func() bool { return one.PolicyVersion() == two.PolicyVersion() })
 }
 
+// twoManagers serve three proxies, to each of which the key is good.
+func twoManagers(t *testing.T, url, limits string) (one, two *node, key string, proxies []*testharness.Proxy) {
+	t.Helper()
+	one, two = newNode(t, opened(t, url)), newNode(t, opened(t, url))
+	apply(t, one, estateYAML(limits))
+	agree(t, one, two)
+	cluster := balancer(t, one, two)
+	key = newKey(t, two)
+	for _, name := range []string{"a", "b", "c"} {
+		proxies = append(proxies, startProxy(t, name, cluster))
+	}
+	return one, two, key, proxies
+}
+
 // TestManagerKilled has two managers serve three proxies under load, and kills
 // one of them: the contract stays exact, the other takes changes, and no usage
 // is lost.
 func TestManagerKilled(t *testing.T) {
 	const quota = 400
-	url := newURL()
-	one, two := newNode(t, opened(t, url)), newNode(t, opened(t, url))
-	apply(t, one, estateYAML("[{name: monthly, quota: {requests: 400, per: month}}]"))
-	agree(t, one, two)
-	key := newKey(t, two)
-	cluster := balancer(t, one, two)
-	var proxies []*testharness.Proxy
-	for _, name := range []string{"a", "b", "c"} {
-		proxies = append(proxies, startProxy(t, name, cluster))
-	}
+	one, two, key, proxies := twoManagers(t, newURL(), "[{name: monthly, quota: {requests: 400, per: month}}]")
 	x := newTraffic(t, key, proxies...)
 	eventually(t, "a quarter of the quota is used", func() bool { return x.admitted.Load() > quota/4 })
 	one.kill()

@@ -50,6 +50,7 @@ const (
 	resourceCollection   = "resource"
 	credentialCollection = "credential"
 	changeCollection     = "change"
+	stagedCollection     = "staged"
 	accountCollection    = "account"
 	membershipCollection = "membership"
 	invitationCollection = "invitation"

@@ -30,6 +30,8 @@ type meta struct {
 	Lineage  []byte `bson:"lineage"`
 	Revision int64  `bson:"revision"`
 	Emptied  bool   `bson:"emptied"` // as of manager.Policy
+
+	Pending *pending `bson:"pending,omitempty"`
 }
 
 const metaID = "partnergate"
@@ -147,6 +149,7 @@ var indices = map[string][]driver.IndexModel{
 	resourceCollection:   nil,
 	credentialCollection: {unique(index("digest"))},
 	changeCollection:     {expiring("at", changeSeconds)},
+	stagedCollection:     nil,
 	accountCollection:    nil,
 	membershipCollection: {index("_id.partner"), index("_id.email")},
 	invitationCollection: {index("_id.partner"), unique(index("digest"))},

@@ -15,6 +15,7 @@ import (
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/mongo"
 	"github.com/partnergate/partnergate/manager/mongo/mongod"
+	"github.com/partnergate/partnergate/manager/storetest"
 )
 
 // refused makes sure that opening fails, and that the error has all the words.
@@ -86,36 +87,9 @@ func TestOpenRefusesOtherSchemas(t *testing.T) {
 	refused(t, foreign, "another program's", "track", "another database")
 }
 
-// TestOpenAtOnce makes one new database from many sides.
 func TestOpenAtOnce(t *testing.T) {
 	url := newURL()
-	const n = 4
-	lineages, errs := make(chan [16]byte, n), make(chan error, n)
-	for range n {
-		go func() {
-			s, err := mongo.Open(t.Context(), url)
-			if err != nil {
-				errs <- err
-				return
-			}
-			policy, err := s.LoadPolicy(t.Context())
-			if err == nil {
-				lineages <- policy.Lineage
-			}
-			errs <- errors.Join(err, s.Close())
-		}()
-	}
-	for range n {
-		if err := <-errs; err != nil {
-			t.Fatal(err)
-		}
-	}
-	first := <-lineages
-	for range n - 1 {
-		if other := <-lineages; other != first {
-			t.Errorf("lineages %x and %x of one database", first, other)
-		}
-	}
+	storetest.OpenAtOnce(t, func() (manager.Store, error) { return mongo.Open(t.Context(), url) })
 }
 
 // TestLargestDocument stores an OpenAPI document of the largest size that takes

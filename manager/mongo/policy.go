@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	driver "go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/partnergate/partnergate/manager"
 )
@@ -114,7 +113,10 @@ func (s *Store) LoadPolicy(ctx context.Context) (policy *manager.Policy, err err
 		}
 		policy = &manager.Policy{Revision: head.Revision, Emptied: head.Emptied}
 		copy(policy.Lineage[:], head.Lineage)
-		policy.Resources, err = s.readPolicy(ctx, bson.D{}, bson.D{})
+		if policy.Resources, err = s.readPolicy(ctx, bson.D{}, bson.D{}); err != nil || head.Pending == nil {
+			return err
+		}
+		policy.Resources, err = s.withPending(ctx, policy.Resources, head.Pending)
 		return err
 	})
 	if err != nil {
@@ -167,93 +169,4 @@ func (s *Store) PolicyRevision(ctx context.Context) (revision int64, err error) 
 		return err
 	})
 	return revision, err
-}
-
-// CommitPolicy implements manager.PolicyStore. Deletions come first, so that
-// what one change frees another may take.
-func (s *Store) CommitPolicy(ctx context.Context, commit manager.PolicyCommit) (int64, error) {
-	next := commit.Revision + 1
-	doing := fmt.Sprintf("commit the policy's revision %d", next)
-	resources, credentials, err := policyWrites(commit.Changes)
-	if err != nil {
-		return 0, fmt.Errorf("mongodb store: %s: %w", doing, err)
-	}
-	err = s.atomically(ctx, doing, func(ctx context.Context) error {
-		head := bson.D{{Key: "_id", Value: metaID}, {Key: "revision", Value: commit.Revision}}
-		update := bson.D{{Key: "revision", Value: next}, {Key: "emptied", Value: commit.Emptied}}
-		result, err := s.in(metaCollection).UpdateOne(ctx, head, bson.D{{Key: "$set", Value: update}})
-		if err != nil {
-			return err
-		}
-		if result.MatchedCount == 0 {
-			return manager.ErrRevision
-		}
-		if _, err := s.bulk(ctx, resourceCollection, resources); err != nil {
-			return err
-		}
-		if _, err := s.bulk(ctx, credentialCollection, credentials); err != nil {
-			return explainDuplicate(err)
-		}
-		if err := s.addChange(ctx, next, commit.Changes); err != nil {
-			return err
-		}
-		return s.addAudit(ctx, commit.Audit)
-	})
-	if err != nil {
-		return 0, explainTooLarge(err)
-	}
-	return next, nil
-}
-
-// tooLarge is how the server says that a transaction has no room in its cache;
-// it has no code of its own before MongoDB 6.2.
-const tooLarge = "transaction is too large"
-
-// explainTooLarge is for commits of tens of thousands of resources.
-func explainTooLarge(err error) error {
-	if !strings.Contains(err.Error(), tooLarge) {
-		return err
-	}
-	return &manager.Error{Code: manager.CodeInvalid, Reason: manager.ReasonPolicyLimit,
-		Message: "the change is too large for one transaction of this MongoDB: apply it in parts, or give mongod a larger cache (--wiredTigerCacheSizeGB)"}
-}
-
-func explainDuplicate(err error) error {
-	if driver.IsDuplicateKeyError(err) {
-		return fmt.Errorf("another credential has the same digest, or another partner's has the same id: %w", err)
-	}
-	return err
-}
-
-// policyWrites are the writes of changes, by collection, deletions first.
-func policyWrites(changes []manager.Change) (resources, credentials []driver.WriteModel, err error) {
-	for _, c := range changes {
-		switch {
-		case c.After != nil:
-		case c.Ref.Kind == manager.KindCredential:
-			filter := bson.D{{Key: "_id", Value: c.Ref.Name}, {Key: "partner", Value: c.Ref.Partner}}
-			credentials = append(credentials, driver.NewDeleteOneModel().SetFilter(filter))
-		default:
-			resources = append(resources, driver.NewDeleteOneModel().SetFilter(byID(resourceID(c.Ref))))
-		}
-	}
-	for _, c := range changes {
-		if c.After == nil {
-			continue
-		}
-		if c.Ref != c.After.Ref() {
-			return nil, nil, fmt.Errorf("the change of %v holds the resource %v", c.Ref, c.After.Ref())
-		}
-		if after, ok := c.After.(*manager.Credential); ok {
-			filter := bson.D{{Key: "_id", Value: c.Ref.Name}, {Key: "partner", Value: c.Ref.Partner}}
-			credentials = append(credentials, driver.NewReplaceOneModel().SetFilter(filter).SetReplacement(storedCredential(after)).SetUpsert(true))
-			continue
-		}
-		document, err := storedResource(c.Ref, c.After)
-		if err != nil {
-			return nil, nil, fmt.Errorf("write %v: %w", c.Ref, err)
-		}
-		resources = append(resources, driver.NewReplaceOneModel().SetFilter(byID(document.ID)).SetReplacement(document).SetUpsert(true))
-	}
-	return resources, credentials, nil
 }

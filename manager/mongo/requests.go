@@ -8,9 +8,6 @@ import (
 	"github.com/partnergate/partnergate/manager"
 )
 
-// defaultPage is the length of a page for which no limit was given.
-const defaultPage = 100
-
 // request is one logged decision. What a client chose need not be UTF-8.
 type request struct {
 	ID            bson.ObjectID `bson:"_id"`
@@ -38,6 +35,8 @@ func storedRequest(r *manager.RequestRecord) request {
 		Method: []byte(r.Method), Path: []byte(r.Path), Status: r.Status, Limit: r.Limit, PolicyVersion: r.PolicyVersion, Proxy: r.Proxy}
 }
 
+func (r *request) at() position { return position{r.Time, r.ID} }
+
 func (r *request) read() manager.RequestRecord {
 	return manager.RequestRecord{Time: fromMicros(r.Time), RequestID: string(r.RequestID),
 		Key: manager.UsageKey{Partner: r.Partner, Application: r.Application, Product: r.Product, Environment: r.Environment,
@@ -61,9 +60,6 @@ func (s *Store) addRequests(ctx context.Context, records []manager.RequestRecord
 // Requests implements manager.UsageStore. Among equal times, what was stored
 // later is newer. A zero From or To is no bound; a Limit below 1 means 100.
 func (s *Store) Requests(ctx context.Context, q manager.RequestQuery) (*manager.RequestPage, error) {
-	if q.Limit < 1 {
-		q.Limit = defaultPage
-	}
 	var f filter
 	for i, word := range words(&q.Match) {
 		f.given(wordNames[i], word)
@@ -72,25 +68,11 @@ func (s *Store) Requests(ctx context.Context, q manager.RequestQuery) (*manager.
 		f.add("request_id", []byte(q.RequestID))
 	}
 	f.between("time", q.From, q.To)
-	if err := f.beyond(q.Cursor); err != nil {
-		return nil, err
-	}
-	var stored []request
-	err := s.call(ctx, "list requests", func(ctx context.Context) (err error) {
-		stored, err = all[request](ctx, s, requestCollection, f.conditions(), newestFirst(q.Limit))
-		return err
-	})
+	err := f.beyond(q.Cursor)
 	if err != nil {
 		return nil, err
 	}
 	page := &manager.RequestPage{}
-	if len(stored) > q.Limit { // one more than asked for tells that there is a next page
-		stored = stored[:q.Limit]
-		last := stored[q.Limit-1]
-		page.Next = position{last.Time, last.ID}.cursor()
-	}
-	for i := range stored {
-		page.Items = append(page.Items, stored[i].read())
-	}
-	return page, nil
+	page.Items, page.Next, err = newest[request, manager.RequestRecord](ctx, s, "list requests", requestCollection, f.conditions(), q.Limit)
+	return page, err
 }

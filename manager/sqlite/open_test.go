@@ -15,6 +15,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/storetest"
 )
 
 // openOnce opens the store and closes it again.
@@ -160,37 +161,9 @@ func TestOpenRefusesOtherSchemas(t *testing.T) {
 	refused(t, foreign, foreign, "another program")
 }
 
-// TestOpenAtOnce makes one new file from many sides.
 func TestOpenAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
-	const n = 6
-	lineages := make(chan [16]byte, n)
-	errs := make(chan error, n)
-	for range n {
-		go func() {
-			s, err := Open(context.Background(), path)
-			if err != nil {
-				errs <- err
-				return
-			}
-			policy, err := s.LoadPolicy(context.Background())
-			if err == nil {
-				lineages <- policy.Lineage
-			}
-			errs <- errors.Join(err, s.Close())
-		}()
-	}
-	for range n {
-		if err := <-errs; err != nil {
-			t.Fatal(err)
-		}
-	}
-	first := <-lineages
-	for range n - 1 {
-		if other := <-lineages; other != first {
-			t.Errorf("lineages %x and %x of one file", first, other)
-		}
-	}
+	storetest.OpenAtOnce(t, func() (manager.Store, error) { return Open(t.Context(), path) })
 }
 
 func TestRemedies(t *testing.T) {

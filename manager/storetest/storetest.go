@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,6 +217,44 @@ func together(t *testing.T, n int, work func(worker int) error) {
 	}
 	if t.Failed() {
 		t.FailNow()
+	}
+}
+
+// oneWins makes eight calls at once, of which one succeeds; the others find that it has.
+func oneWins(t *testing.T, call func() error) {
+	t.Helper()
+	var winners atomic.Int64
+	together(t, 8, func(int) error {
+		err := call()
+		if err == nil {
+			winners.Add(1)
+		}
+		if errors.Is(err, manager.ErrMissing) || errors.Is(err, manager.ErrRevision) {
+			return nil
+		}
+		return err
+	})
+	equal(t, "winners", int64(1), winners.Load())
+}
+
+// OpenAtOnce opens one new store from many sides, which must all get one lineage.
+func OpenAtOnce(t *testing.T, open func() (manager.Store, error)) {
+	const n = 4
+	lineages := make(chan [16]byte, n)
+	together(t, n, func(int) error {
+		s, err := open()
+		if err != nil {
+			return err
+		}
+		policy, err := s.LoadPolicy(context.Background())
+		if err == nil {
+			lineages <- policy.Lineage
+		}
+		return errors.Join(err, s.Close())
+	})
+	first := <-lineages
+	for range n - 1 {
+		equal(t, "lineage", first, <-lineages)
 	}
 }
 
