@@ -55,8 +55,10 @@ func (p *Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.Detail)
 	for _, f := range p.Errors {
-		b.WriteString("\n  ")
-		b.WriteString(f.String())
+		if said := f.String(); said != p.Detail {
+			b.WriteString("\n  ")
+			b.WriteString(said)
+		}
 	}
 	return b.String()
 }

@@ -212,12 +212,25 @@ func invalidJSON(err error, v any) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &wrongType):
-		return errInvalid(wrongType.Field, "is a JSON %s; it must be a %s", wrongType.Value, wrongType.Type.Kind())
+		return errInvalid(wrongType.Field, "is a JSON %s; it must be a JSON %s", wrongType.Value, jsonKind(wrongType.Type))
 	case strings.Contains(err.Error(), "unknown field "):
 		_, field, _ := strings.Cut(err.Error(), "unknown field ")
 		return errInvalid(strings.Trim(field, `"`), "is not known here; the fields are %s", strings.Join(fieldsOf(v), ", "))
 	}
 	return &manager.Error{Code: manager.CodeInvalid, Message: err.Error()}
+}
+
+// jsonKind is what JSON calls that from which a type is read.
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
+		return "object"
+	case reflect.Slice:
+		return "array"
+	case reflect.String, reflect.Bool:
+		return t.Kind().String()
+	}
+	return "number"
 }
 
 // fieldsOf lists the JSON names of the struct that v points to.
