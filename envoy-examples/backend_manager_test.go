@@ -181,6 +181,16 @@ func (m *managerProcess) apply(t testing.TB, resources ...manager.Resource) int6
 	return result.PolicyVersion
 }
 
+// applySample makes the sample estate the policy.
+func (m *managerProcess) applySample(t testing.TB) (version int64) {
+	t.Helper()
+	sample, err := documents.ReadFolder(Estate, "estate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.apply(t, documents.Resources(sample)...)
+}
+
 // applyYAML makes resources the policy, and returns the version that has them.
 func (m *managerProcess) applyYAML(ctx context.Context, text string) (version int64, err error) {
 	read, err := manager.ReadDocuments("test.yaml", []byte(text), nil)

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/partnergate/partnergate/manager/documents"
 )
 
 // BenchmarkRevocation measures the time from the manager's answer to a revocation to the end of the last request that the key still got
@@ -16,11 +14,7 @@ import (
 func BenchmarkRevocation(b *testing.B) {
 	module(b)
 	back := sharedBackend.get(b)
-	estate, err := documents.ReadFolder(Estate, "estate")
-	if err != nil {
-		b.Fatal(err)
-	}
-	back.awaitPolicy(b, back.apply(b, documents.Resources(estate)...), sharedEdges["quickstart"].get(b).Address())
+	back.awaitPolicy(b, back.applySample(b), sharedEdges["quickstart"].get(b).Address())
 	var took []time.Duration
 	for b.Loop() {
 		took = append(took, revocation(b, back, sharedEdges["quickstart"].get(b).Address()))

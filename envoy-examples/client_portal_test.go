@@ -3,7 +3,6 @@ package envoyexamples
 import (
 	"encoding/json"
 	"html"
-	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -62,15 +61,11 @@ func (s *portalSession) page(t testing.TB, method, path string, form url.Values)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	body := bodyOf(t, response)
 	if response.StatusCode != http.StatusOK {
 		t.Fatalf("%s %s: %s\n%.2000s", method, path, response.Status, body)
 	}
-	return string(body)
+	return body
 }
 
 // catalog is what the portal says that the member's partner can call.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -91,6 +92,17 @@ func askPatiently(address string, r request, seen func(answer)) (a answer, err e
 		}
 	}
 	return a, nil
+}
+
+// bodyOf reads the body of an answer to a client of net/http, and closes it.
+func bodyOf(t testing.TB, response *http.Response) string {
+	t.Helper()
+	defer func() { _ = response.Body.Close() }() // it is read
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 // problem is the body of a refusal.

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -17,8 +16,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/partnergate/partnergate/manager/documents"
 )
 
 // tlsListener is the hardened example's listener with its comment on TLS taken as it says, beside the one as the file has it.
@@ -90,11 +87,7 @@ func getHardened(t *testing.T) *hardened {
 	t.Helper()
 	module(t)
 	b := sharedBackend.get(t)
-	estate, err := documents.ReadFolder(Estate, "estate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.apply(t, documents.Resources(estate)...)
+	b.applySample(t)
 	key := b.key(t, "delta", "ledger", "sandbox")
 	h := &hardened{tappedEnvoy: sharedEdges["hardened"].get(t), backend: b, key: key.Key}
 	b.awaitPolicy(t, key.PolicyVersion, h.Address())
@@ -163,12 +156,7 @@ func (h *hardened) get(t *testing.T, client *http.Client, path, key string) (res
 		if response, err = client.Do(r); err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = response.Body.Close() }()
-		text, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body = string(text)
+		body = bodyOf(t, response)
 		return !strings.Contains(body, "limit_unavailable")
 	})
 	return response, body

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/partnergate/partnergate/manager"
-	"github.com/partnergate/partnergate/manager/documents"
 	"github.com/partnergate/partnergate/manager/gateway"
 )
 
@@ -188,11 +187,7 @@ func (j *journey) startEdge(t *testing.T, version int64) {
 }
 
 func (j *journey) applyEstate(t *testing.T) {
-	estate, err := documents.ReadFolder(Estate, "estate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	j.apply(t, documents.Resources(estate)...)
+	j.applySample(t)
 	for partner, email := range map[string]string{"cobalt": danaOfCobalt, "delta": noorOfDelta} {
 		if err := j.SetPassword(t.Context(), partner, email, password); err != nil {
 			t.Fatal(err)

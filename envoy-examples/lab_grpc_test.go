@@ -2,7 +2,6 @@ package envoyexamples
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"strconv"
 	"testing"
@@ -117,13 +116,9 @@ func (c grpcHead) check(t *testing.T, l *lab) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = response.Body.Close()
+		body := bodyOf(t, response)
 		h := response.Header
-		if response.StatusCode != http.StatusOK || h.Get("Grpc-Status") != c.want.Info().GRPC || h.Get("Grpc-Message") == "" || len(body) > 0 {
+		if response.StatusCode != http.StatusOK || h.Get("Grpc-Status") != c.want.Info().GRPC || h.Get("Grpc-Message") == "" || body != "" {
 			t.Errorf("%s as %s: %d %v %s, want grpc-status %s", c.want, contentType, response.StatusCode, h, body, c.want.Info().GRPC)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -35,32 +34,26 @@ func closedPort(t *testing.T) int {
 func TestWithoutManagerNothingReachesAnUpstream(t *testing.T) {
 	for _, example := range Examples {
 		t.Run(example, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-			defer cancel()
 			var access AccessLog
 			port := closedPort(t)
-			envoy, err := Launch(ctx, Options{
+			envoy := startEnvoy(t, Options{
 				Example:   example,
 				Places:    Places{Manager: port, Payments: port, Risk: port, Module: module(t)},
 				EdgeToken: strings.Repeat("t", 32),
 				Workers:   1,
 				AccessLog: &access,
 			})
+			a, err := ask(envoy.Address(), request{method: http.MethodGet, target: "/payments/charges?page=2", host: sandboxHost})
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer stop(t, envoy)
-
-			response, body := get(ctx, t, envoy.URL()+"/payments/charges?page=2")
-			if response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, `"policy_unavailable"`) {
-				t.Errorf("got %s %s, want 503 policy_unavailable", response.Status, body)
-			}
-			id := response.Header.Get("X-Request-Id")
+			expect(t, a, http.StatusServiceUnavailable, "policy_unavailable")
+			id := a.header.Get("X-Request-Id")
 			entry := awaitAccess(t, &access, func(a Access) bool { return a.RequestID == id })
 			if entry.Status != 503 || entry.Outcome != "policy_unavailable" || entry.Path != "/payments/charges" {
 				t.Errorf("access log: %+v", entry)
 			}
-			metrics, err := envoy.Admin(ctx, "/stats/prometheus?filter=partnergate_requests")
+			metrics, err := envoy.Admin(t.Context(), "/stats/prometheus?filter=partnergate_requests")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -183,31 +176,5 @@ func TestAccessLogTakesLinesInPieces(t *testing.T) {
 	}
 	if _, err := access.Await(t.Context(), func(Access) bool { return false }); err == nil {
 		t.Error("a line that is no JSON went unnoticed")
-	}
-}
-
-func get(ctx context.Context, t *testing.T, url string) (*http.Response, string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Host = "sandbox.api.localhost"
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response, string(body)
-}
-
-func stop(t *testing.T, envoy *Envoy) {
-	t.Helper()
-	if err := envoy.Stop(); err != nil {
-		t.Error(err)
 	}
 }

@@ -79,6 +79,12 @@ func started[T any](t testing.TB, start func() (T, error), end func(T) error) T 
 	return value
 }
 
+// startEnvoy starts one that ends with the test.
+func startEnvoy(t testing.TB, options Options) *Envoy {
+	t.Helper()
+	return started(t, func() (*Envoy, error) { return Launch(context.WithoutCancel(t.Context()), options) }, (*Envoy).Stop)
+}
+
 // sharedBackend and sharedEdges serve all tests that do not have to end them.
 var (
 	sharedBackend = &once[*backend]{start: startBackend, end: (*backend).stop}

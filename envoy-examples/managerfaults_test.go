@@ -1,7 +1,6 @@
 package envoyexamples
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -64,9 +63,7 @@ func startFaulted(t *testing.T) *faulted {
 	f := &faulted{backend: b, between: startInterposer(t, b.url())}
 	places := b.places()
 	places.Manager = f.between.port()
-	f.envoy = started(t, func() (*Envoy, error) {
-		return Launch(context.WithoutCancel(t.Context()), Options{EdgeToken: edgeToken, Places: places})
-	}, (*Envoy).Stop)
+	f.envoy = startEnvoy(t, Options{EdgeToken: edgeToken, Places: places})
 	var version int64
 	f.keys, version = corpusKeys(t, b)
 	b.awaitPolicy(t, version, f.envoy.Address())

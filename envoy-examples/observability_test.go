@@ -1,13 +1,10 @@
 package envoyexamples
 
 import (
-	"io"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/partnergate/partnergate/manager/documents"
 )
 
 // TestOperatorsSeeWhoCalled follows one call that is admitted and one that is refused into the access log, Envoy's metrics and the
@@ -15,11 +12,7 @@ import (
 func TestOperatorsSeeWhoCalled(t *testing.T) {
 	module(t)
 	b := sharedBackend.get(t)
-	estate, err := documents.ReadFolder(Estate, "estate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.apply(t, documents.Resources(estate)...)
+	b.applySample(t)
 	key := b.key(t, "cobalt", "checkout", "sandbox")
 	for _, example := range Examples {
 		t.Run(example, func(t *testing.T) {
@@ -119,12 +112,7 @@ func checkManagerMetrics(t *testing.T, b *backend) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = response.Body.Close() }()
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		metrics = string(body)
+		metrics = bodyOf(t, response)
 		return hasSeries(metrics, "partnergate_requests_total",
 			[]string{`partner="cobalt"`, `product="payments"`, `environment="sandbox"`, `outcome="admitted"`})
 	})

@@ -20,12 +20,9 @@ func TestTwoManagersOneOfThemKilled(t *testing.T) {
 	one, two := started(t, start, (*managerProcess).stop), started(t, start, (*managerProcess).stop)
 	b := &backend{managerProcess: one, payments: started(t, startUpstream, (*upstream).stop), risk: started(t, startUpstream, (*upstream).stop)}
 	keys, version := corpusKeys(t, b)
-	envoy, err := Launch(t.Context(), Options{EdgeToken: edgeToken, Places: Places{Manager: one.port(), Second: two.port(),
-		Payments: b.payments.port(), Risk: b.risk.port(), Module: modulePath}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop(t, envoy)
+	places := b.places()
+	places.Second = two.port()
+	envoy := startEnvoy(t, Options{EdgeToken: edgeToken, Places: places})
 	b.awaitPolicy(t, version, envoy.Address())
 	var counts tally
 	outcome := func(key string) string {

@@ -96,3 +96,97 @@ func (l *lab) fail(t *testing.T, path string, headers []string) error {
 	}
 	return nil
 }
+
+// socket upgrades, and returns the connection, or the status that it got instead.
+func (l *lab) socket(t testing.TB, partner string) (net.Conn, int) {
+	t.Helper()
+	connection, err := net.Dial("tcp", l.listeners["plain"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return askUpgrade(t, connection, labHost, "/lab/socket", l.keys[partner])
+}
+
+// TestUpgradesHoldTheirSlot opens as many WebSockets as the contract has slots: each holds one until it ends.
+func TestUpgradesHoldTheirSlot(t *testing.T) {
+	l := getLab(t)
+	l.awaitSlots(t, "plain", "lab-plain")
+	var open []net.Conn
+	for i := range labSlots {
+		connection, status := l.socket(t, "lab-plain")
+		defer func() { _ = connection.Close() }()
+		if status != http.StatusSwitchingProtocols {
+			t.Fatalf("upgrade %d got %d", i, status)
+		}
+		open = append(open, connection)
+	}
+	if a := l.call(t, "plain", "lab-plain", "/lab/ping"); a.outcome() != "limit_exceeded" {
+		t.Errorf("with %d sockets open a request got %d %s", labSlots, a.status, a.outcome())
+	}
+	for _, connection := range open {
+		echoes(t, connection, "hello")
+	}
+	if err := open[0].Close(); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, "a closed socket keeps its slot", func() bool { return l.call(t, "plain", "lab-plain", "/lab/ping").status == 200 })
+	for _, connection := range open[1:] {
+		if err := connection.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.awaitSlots(t, "plain", "lab-plain")
+	noReloads(t, l.envoy)
+	reliability.Record(t, reliability.Row{
+		Fault: "upgrades that stay open", Done: fmt.Sprintf("%d WebSockets of a partner with %d concurrency slots", labSlots, labSlots),
+		Promised: "they pass, and each holds its slot until it ends; one request more gets 429 `limit_exceeded`",
+		Seen:     "as promised",
+	})
+}
+
+// awaitSlots returns when all slots of a partner can be taken at once, and one more cannot; then they are free again.
+func (l *lab) awaitSlots(t testing.TB, listener, partner string) {
+	t.Helper()
+	taken := 0
+	poll(t, fmt.Sprintf("%s has not all of its %d slots at %s", partner, labSlots, listener), func() bool {
+		taken = l.takeSlots(t, listener, partner)
+		return taken == labSlots
+	})
+}
+
+// takeSlots holds requests open until one is refused, and returns how many were not. It ends them.
+func (l *lab) takeSlots(t testing.TB, listener, partner string) (taken int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	client := h2Client(t)
+	ended, wait := make(chan struct{}, labSlots+1), 0
+	defer func() {
+		cancel()
+		for range wait {
+			<-ended
+		}
+		poll(t, "requests that were given up stay at the upstream", func() bool { return l.upstream.open.Load() == 0 })
+	}()
+	for range labSlots + 1 {
+		before := l.upstream.reached.Load()
+		refused := make(chan struct{})
+		wait++
+		r := l.newRequest(ctx, t, http.MethodGet, listener, partner, "/lab/hang", nil)
+		go func() {
+			defer func() { ended <- struct{}{} }()
+			if response, err := client.Do(r); err == nil {
+				close(refused)
+				_ = response.Body.Close()
+			}
+		}()
+		for l.upstream.reached.Load() == before {
+			select {
+			case <-refused:
+				return taken
+			case <-time.After(time.Millisecond):
+			}
+		}
+		taken++
+	}
+	return taken
+}
