@@ -45,7 +45,7 @@ func (p Permission) Known() bool { return slices.Contains(granted[TokenAdmin], p
 
 // Has tells whether the grant includes a permission.
 func (g *Grant) Has(p Permission) bool {
-	return slices.Contains(granted[g.Role], p) && !(g.Confined() && slices.Contains(unconfined, p))
+	return slices.Contains(granted[g.Role], p) && (!g.Confined() || !slices.Contains(unconfined, p))
 }
 
 // Principal is who holds a token of the admin API.
