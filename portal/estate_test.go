@@ -82,7 +82,7 @@ func newEstateAt(t *testing.T, publicURL string) *estate {
 	for email, partner := range map[string]string{acmeAdmin: "acme", acmeView: "acme", globexDev: "globex", both: "acme", longName: "vereinigte-zahlungsverkehrsgesellschaft"} {
 		must(t, e.service.SetPassword(ctx, operator, partner, email, password))
 	}
-	handler, err := New(Config{Service: e.service, PublicURL: publicURL, Logger: logger})
+	handler, err := New(Config{Service: e.service, AdminToken: adminToken, PublicURL: publicURL, Logger: logger})
 	must(t, err)
 	e.server = httptest.NewServer(handler)
 	t.Cleanup(e.server.Close)
