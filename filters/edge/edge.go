@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strings"
 
@@ -42,6 +43,7 @@ type Edge struct {
 	waiting  waiting
 	usage    usage
 	leader   *leader // nil unless this VM leads
+	lacking  map[need]bool
 }
 
 // keys are the fixed keys in shared data.
@@ -66,6 +68,9 @@ func attach(p *Plugin) *Edge {
 	e := newEdge(p.config.Manager)
 	edges = append(edges, e)
 	e.plugins = append(e.plugins, p)
+	if _, _, err := sharedValue(e.keys.state); err != nil {
+		e.lacks(needSharedData, err)
+	}
 	e.replica.catchUp(now())
 	e.bootstrap(p)
 	e.setPeriod(calmTick)
@@ -123,11 +128,14 @@ func (e *Edge) setPeriod(milliseconds uint32) {
 	if e.period == milliseconds || len(e.plugins) == 0 {
 		return
 	}
-	if err := e.asOwner(); err != nil {
+	if err := e.asOwner(); errors.Is(err, proxywasm.ErrUnimplemented) {
+		e.lacks(needContexts, err)
+		return
+	} else if err != nil {
 		return
 	}
 	if err := proxywasm.SetTickPeriodMilliSeconds(milliseconds); err != nil {
-		proxywasm.LogError("partnergate: the host gives no ticks, so no policy can come: " + err.Error())
+		e.lacks(needTicks, err)
 	}
 	e.period = milliseconds
 }
@@ -171,6 +179,7 @@ func (e *Edge) join() {
 	}
 	id, err := e.wakeID()
 	if err != nil {
+		e.lacks(needQueues, err)
 		return
 	}
 	e.wakeQueue, e.proxy, e.joined = id, e.proxyID(), true
@@ -199,7 +208,7 @@ func (e *Edge) proxyID() wire.ProxyID {
 		return e.nonce[:], true
 	})
 	if err != nil {
-		proxywasm.LogWarn("partnergate: shared data is not to be had, each VM acts for itself: " + err.Error())
+		e.lacks(needSharedData, err)
 	}
 	return id
 }

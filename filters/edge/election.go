@@ -86,7 +86,7 @@ func (e *Edge) claim(now int64, cas uint32) {
 func (e *Edge) lead(now int64) {
 	id, err := proxywasm.RegisterSharedQueue(e.namespace + "leader")
 	if err != nil {
-		proxywasm.LogError("partnergate: the host gives no queue: " + err.Error())
+		e.lacks(needQueues, err)
 	}
 	e.leaderQueue, e.proxy = id, e.proxyID() // which the leader before may have changed
 	e.leader = newLeader(e, now)

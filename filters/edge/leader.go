@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strings"
 
@@ -221,6 +222,9 @@ func (l *leader) send(c *call, body []byte, now int64, answered func(body string
 		}
 		answered(proxywasm.ViewString(raw), now)
 	})
+	if errors.Is(err, proxywasm.ErrUnimplemented) {
+		l.edge.lacks(needCalls, err)
+	}
 	if err != nil {
 		c.out, c.status, c.refused = false, "", ""
 		failed("the host did not make the call to cluster "+m.Cluster+": "+err.Error(), now)

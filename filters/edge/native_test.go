@@ -38,6 +38,19 @@ type nativeHost struct {
 	status        uint32
 	continued     int
 	watched       int
+	logs          []string
+	lacks         string // what it answers unimplemented
+}
+
+// noTicks reports that nobody asked for ticks, or nobody gives them.
+func (h *nativeHost) noTicks() bool { return h.lacks == "ticks" || h.lacks == "effective_context" }
+
+// without is the status of a function that the host may not have.
+func (h *nativeHost) without(what string) proxywasm.Status {
+	if h.lacks == what {
+		return proxywasm.StatusUnimplemented
+	}
+	return proxywasm.StatusOK
 }
 
 type nativeValue struct {
@@ -58,14 +71,16 @@ func newNativeHost(rootID, configuration string) *nativeHost {
 	}
 }
 
-func (h *nativeHost) Log(uint32, string) {}
+func (h *nativeHost) Log(_ uint32, message string) { h.logs = append(h.logs, message) }
 
 func (h *nativeHost) CurrentTimeNanoseconds() (uint64, proxywasm.Status) {
 	return h.now * 1_000_000, proxywasm.StatusOK
 }
-func (h *nativeHost) SetTickPeriod(uint32) proxywasm.Status       { return proxywasm.StatusOK }
-func (h *nativeHost) SetEffectiveContext(uint32) proxywasm.Status { return proxywasm.StatusOK }
-func (h *nativeHost) Environment() []string                       { return nil }
+func (h *nativeHost) SetTickPeriod(uint32) proxywasm.Status { return h.without("ticks") }
+func (h *nativeHost) SetEffectiveContext(uint32) proxywasm.Status {
+	return h.without("effective_context")
+}
+func (h *nativeHost) Environment() []string { return nil }
 
 func (h *nativeHost) Property(path string) ([]byte, proxywasm.Status) {
 	switch path {
@@ -144,6 +159,9 @@ func (h *nativeHost) SendLocalResponse(status uint32, _ [][2]string, _ []byte, _
 }
 
 func (h *nativeHost) HTTPCall(_ string, headers [][2]string, body []byte, _ [][2]string, _ uint32) (uint32, proxywasm.Status) {
+	if status := h.without("http_calls"); status != proxywasm.StatusOK {
+		return 0, status
+	}
 	call := nativeCall{body: string(body), headers: http.Header{}}
 	for _, pair := range headers {
 		if pair[0] == ":path" {
@@ -157,13 +175,18 @@ func (h *nativeHost) HTTPCall(_ string, headers [][2]string, body []byte, _ [][2
 
 func (h *nativeHost) SharedData(key string) ([]byte, uint32, proxywasm.Status) {
 	v, ok := h.shared[key]
-	if !ok {
+	if status := h.without("shared_data"); !ok && status == proxywasm.StatusOK {
 		return nil, 0, proxywasm.StatusNotFound
+	} else if status != proxywasm.StatusOK {
+		return nil, 0, status
 	}
 	return v.value, v.cas, proxywasm.StatusOK
 }
 
 func (h *nativeHost) SetSharedData(key string, value []byte, cas uint32) proxywasm.Status {
+	if status := h.without("shared_data"); status != proxywasm.StatusOK {
+		return status
+	}
 	v, ok := h.shared[key]
 	if !ok {
 		v = &nativeValue{}
@@ -177,6 +200,9 @@ func (h *nativeHost) SetSharedData(key string, value []byte, cas uint32) proxywa
 }
 
 func (h *nativeHost) RegisterQueue(name string) (uint32, proxywasm.Status) {
+	if status := h.without("shared_queues"); status != proxywasm.StatusOK {
+		return 0, status
+	}
 	if h.queues[name] == 0 {
 		h.queues[strings.Clone(name)] = uint32(len(h.queues) + 1)
 	}
@@ -240,6 +266,12 @@ var nativeVMs int
 // nativeVM starts the combined filter as root context 1.
 func nativeVM(t *testing.T, rootID string, stub http.Handler) (*nativeHost, proxywasm.Callbacks) {
 	t.Helper()
+	return nativeVMOn(t, rootID, "", stub)
+}
+
+// nativeVMOn starts it on a host that lacks something.
+func nativeVMOn(t *testing.T, rootID, lacks string, stub http.Handler) (*nativeHost, proxywasm.Callbacks) {
+	t.Helper()
 	edge.Register(edge.Filter{
 		RootID: rootID, Steps: []edge.Step{resolution.Step, gate.Step, quota.Step}, Trailers: resolution.Trailers,
 		Passed: quota.Identify, Counts: true,
@@ -247,13 +279,16 @@ func nativeVM(t *testing.T, rootID string, stub http.Handler) (*nativeHost, prox
 	// A namespace of its own: edges outlive a native VM.
 	nativeVMs++
 	h := newNativeHost(rootID, strings.Replace(configuration, `"partnergate"`, `"`+strconv.Itoa(nativeVMs)+`"`, 1))
+	h.lacks = lacks
 	call := proxywasm.Attach(h)
 	call.OnContextCreate(1, 0)
 	call.OnVMStart(1, 0)
 	call.OnConfigure(1, uint32(len(h.configuration)))
 	answered := 0
 	for range 5 {
-		h.now += 100
+		if h.now += 100; h.noTicks() {
+			break
+		}
 		call.OnTick(1)
 		answered = h.answerCalls(call, stub, answered)
 	}
