@@ -2,13 +2,19 @@ package httpapi
 
 import (
 	"encoding/json"
+	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/rest"
 )
 
 // The document and the router have the same routes.
@@ -98,4 +104,80 @@ func leads(document any, ref string) bool {
 		}
 	}
 	return true
+}
+
+// bodies are what the schemas of the document describe.
+var bodies = map[string]any{
+	"Version": rest.Version{}, "PolicyState": rest.Policy{}, "Proxy": rest.Proxy{}, "Problem": rest.Problem{}, "Applied": manager.ApplyResult{},
+	"Credential": rest.Key{}, "NewKey": manager.NewKey{}, "Imported": manager.ImportResult{},
+	"Member": rest.Member{}, "Token": rest.Token{}, "NewToken": manager.NewToken{}, "AuditEntry": rest.AuditEntry{},
+	"Usage": rest.Usage{}, "Request": rest.Request{}, "Explanation": rest.Explanation{}, "Catalog": rest.Catalog{}, "Operation": rest.CatalogOperation{},
+}
+
+// requests are the bodies that operations take, by their ids.
+var requests = map[string]any{
+	"createCredential": rest.KeyRequest{}, "rotateCredential": rest.Rotation{}, "importCredentials": rest.Import{},
+	"inviteMember": rest.MemberRequest{}, "setPassword": rest.PasswordRequest{}, "unlockLogin": rest.Unlock{},
+	"createToken": rest.TokenRequest{}, "deleteResources": rest.Deletion{},
+}
+
+// The document has the fields that server and client have, and none is
+// required that may be left out.
+func TestOpenAPIHasTheFields(t *testing.T) {
+	document, err := openapi3.NewLoader().LoadFromData(openAPIDocument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, body := range bodies {
+		schema := document.Components.Schemas[name]
+		if schema == nil {
+			t.Errorf("there is no schema %s", name)
+			continue
+		}
+		compareFields(t, name, reflect.TypeOf(body), schema.Value)
+	}
+	asked := 0
+	for _, item := range document.Paths.Map() {
+		for _, operation := range item.Operations() {
+			body, ours := requests[operation.OperationID]
+			if !ours {
+				continue
+			}
+			asked++
+			compareFields(t, operation.OperationID, reflect.TypeOf(body), operation.RequestBody.Value.Content["application/json"].Schema.Value)
+		}
+	}
+	if asked != len(requests) {
+		t.Errorf("%d of %d operations are in the document", asked, len(requests))
+	}
+}
+
+// compareFields follows structs and lists to what is neither.
+func compareFields(t *testing.T, where string, of reflect.Type, schema *openapi3.Schema) {
+	t.Helper()
+	switch {
+	case of.Kind() == reflect.Pointer:
+		compareFields(t, where, of.Elem(), schema)
+	case of.Kind() == reflect.Slice && schema.Items != nil:
+		compareFields(t, where+"[]", of.Elem(), schema.Items.Value)
+	case of.Kind() != reflect.Struct || of == reflect.TypeFor[time.Time]():
+	default:
+		described := slices.Collect(maps.Keys(schema.Properties))
+		for _, f := range reflect.VisibleFields(of) {
+			name, option, _ := strings.Cut(f.Tag.Get("json"), ",")
+			property := schema.Properties[name]
+			if property == nil {
+				t.Errorf("%s: openapi.json lacks %s", where, name)
+				continue
+			}
+			if slices.Contains(schema.Required, name) && option != "" {
+				t.Errorf("%s: %s is required, and may be left out", where, name)
+			}
+			described = slices.DeleteFunc(described, func(d string) bool { return d == name })
+			compareFields(t, where+"."+name, f.Type, property.Value)
+		}
+		if len(described) > 0 {
+			t.Errorf("%s: openapi.json has also %v", where, described)
+		}
+	}
 }

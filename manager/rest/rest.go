@@ -1,5 +1,6 @@
 // Package rest has the bodies of the admin API, as the server sends and reads
-// them and as its clients do; openapi.json of httpapi describes them to others.
+// them and as its clients do; openapi.json of httpapi describes them to others,
+// and is compared with them.
 package rest
 
 import (
