@@ -49,16 +49,15 @@ func labConfig(faulty, bootstrap string, managerPort int, upstream string) strin
 		}
 		return filters
 	}
-	all := append([]string{}, labRoots...)
 	listeners := []string{
-		labListener("plain", labChain("plain", modulePath, labConfiguration("plain.internal", "partnergate", ""), all...)),
-		labListener("shadow", labChain("plain", modulePath, labConfiguration("plain.internal", "partnergate", `, "mode": "shadow"`), all...)),
+		labListener("plain", labChain("plain", modulePath, labConfiguration("plain.internal", "partnergate", ""), labRoots...)),
+		labListener("shadow", labChain("plain", modulePath, labConfiguration("plain.internal", "partnergate", `, "mode": "shadow"`), labRoots...)),
 		labListener("singles", single(labConfiguration("singles.internal", "partnergate", ""))),
-		labListener("faults", labChain("faults", faulty, labConfiguration("faults.internal", "partnergate", ""), all...)),
+		labListener("faults", labChain("faults", faulty, labConfiguration("faults.internal", "partnergate", ""), labRoots...)),
 		labListener("combined", labChain("plain", modulePath, labConfiguration("plain.internal", "partnergate", ""), "partnergate")),
 		labListener("filter_missing", labChain("plain", modulePath, labConfiguration("plain.internal", "partnergate", ""), "quota")),
-		labListener("filter_error", labChain("plain", modulePath, `{"manager": 1}`, all...)),
-		labListener("policy_unavailable", labChain("plain", modulePath, labConfiguration("nowhere.internal", "nowhere", ""), all...)),
+		labListener("filter_error", labChain("plain", modulePath, `{"manager": 1}`, labRoots...)),
+		labListener("policy_unavailable", labChain("plain", modulePath, labConfiguration("nowhere.internal", "nowhere", ""), labRoots...)),
 		labListener("policy_stale", labChain("plain", modulePath, labConfiguration("stale.internal", "nowhere", `, "max_stale": "1m", "bootstrap": "`+bootstrap+`"`), "partnergate")),
 		labListener("limit_unavailable", labChain("plain", modulePath, labConfiguration("bootstrapped.internal", "nowhere", `, "bootstrap": "`+bootstrap+`"`), "partnergate")),
 	}

@@ -47,14 +47,14 @@ var labPartners = []string{"lab-plain", "lab-shadow", "lab-singles", "lab-faults
 func labEstate() string {
 	const api = "apiVersion: partnergate.dev/v1alpha1\n"
 	get := func(name string) string {
-		return "/lab/" + name + ": {get: {operationId: " + name + `, responses: {"200": {description: ok}}}}` + "\n      "
+		return "/lab/" + name + ": {get: {operationId: " + name + `, responses: {"200": {description: ok}}}}`
 	}
+	const echo = `/lab/echo: {post: {operationId: echo, responses: {"200": {description: ok}}}}`
 	documents := []string{
 		api + "kind: Plan\nmetadata: {name: lab-slots}\nspec: {limits: [{name: in-flight, concurrency: {requests: " + strconv.Itoa(labSlots) + "}}]}\n",
 		api + "kind: Plan\nmetadata: {name: lab-quota}\nspec: {limits: [{name: daily, quota: {requests: " + strconv.Itoa(labQuota) + ", per: day}}]}\n",
 		api + "kind: Plan\nmetadata: {name: lab-open}\nspec: {limits: []}\n",
-		labProduct("lab", "", get("ping")+get("download")+get("socket")+get("hang")+get("reset")+get("cut")+
-			`/lab/echo: {post: {operationId: echo, responses: {"200": {description: ok}}}}`),
+		labProduct("lab", "", get("ping"), get("download"), get("socket"), get("hang"), get("reset"), get("cut"), echo),
 		labProduct("lab-scarce", ", capacity: {requests: 1, per: hour}", get("scarce")),
 	}
 	for _, partner := range labPartners {
@@ -78,9 +78,9 @@ func labPartner(name, product, plan string) string {
 // labQuota is how many requests a day the plan lab-quota has.
 const labQuota = 50
 
-func labProduct(name, more, paths string) string {
+func labProduct(name, more string, paths ...string) string {
 	return "apiVersion: partnergate.dev/v1alpha1\nkind: Product\nmetadata: {name: " + name + "}\nspec: {environments: {sandbox: {hosts: [" + labHost + "]}}" + more +
-		", openapi: {openapi: 3.1.0, info: {title: Lab, version: \"1\"}, paths: {" + strings.ReplaceAll(strings.TrimSpace(paths), "\n     ", ",") + "}}}\n"
+		", openapi: {openapi: 3.1.0, info: {title: Lab, version: \"1\"}, paths: {" + strings.Join(paths, ", ") + "}}}\n"
 }
 
 func startLab() (l *lab, err error) {
