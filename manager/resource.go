@@ -237,7 +237,7 @@ type Subscription struct {
 type SubscriptionSpec struct {
 	Product      string     `json:"product" yaml:"product"`
 	Environment  string     `json:"environment" yaml:"environment"`
-	Plan         string     `json:"plan" yaml:"plan"`
+	Plan         string     `json:"plan,omitempty" yaml:"plan,omitempty"` // may be missing while requested or ended
 	State        State      `json:"state,omitempty" yaml:"state,omitempty"`
 	Operations   []string   `json:"operations,omitzero" yaml:"operations,omitempty"`     // operation ids; nil means all
 	Applications []string   `json:"applications,omitzero" yaml:"applications,omitempty"` // names; nil means all

@@ -116,7 +116,9 @@ func (c *policyCheck) references(r Resource) {
 		c.exists(Ref{Kind: KindPartner, Name: r.Metadata.Partner}, "metadata.partner")
 		c.exists(Ref{Kind: KindProduct, Name: r.Spec.Product}, "spec.product")
 		c.exists(Ref{Kind: KindEnvironment, Name: r.Spec.Environment}, "spec.environment")
-		c.exists(Ref{Kind: KindPlan, Name: r.Spec.Plan}, "spec.plan")
+		if r.Spec.Plan != "" {
+			c.exists(Ref{Kind: KindPlan, Name: r.Spec.Plan}, "spec.plan")
+		}
 		for i, name := range r.Spec.Applications {
 			c.exists(Ref{Kind: KindApplication, Partner: r.Metadata.Partner, Name: name}, index("spec.applications", i))
 		}

@@ -261,7 +261,9 @@ func emailProblem(email string) string {
 func checkSubscription(s *SubscriptionSpec, p *problems) {
 	checkLabel(s.Product, "spec.product", p)
 	checkLabel(s.Environment, "spec.environment", p)
-	checkLabel(s.Plan, "spec.plan", p)
+	if s.Plan != "" || s.State != StateRequested && s.State != StateEnded { // who asks leaves the plan to the provider
+		checkLabel(s.Plan, "spec.plan", p)
+	}
 	oneOf(s.State, "spec.state", p, StateRequested, StateActive, StateSuspended, StateEnded)
 	checkSelected(s.Operations, "spec.operations", p)
 	checkSelected(s.Applications, "spec.applications", p)

@@ -19,6 +19,7 @@ type productsView struct {
 	Callable    string // "12 operations"
 	HasKey      bool   // the partner has a working key for the environment
 	NewKeyURL   string // where to make the first one; empty where there is no application yet
+	Offers      []offerCard
 }
 
 type productCard struct {
@@ -61,6 +62,9 @@ func (s *server) products(v *visit) error {
 		view.Products = append(view.Products, cardOf(p, e.name()))
 	}
 	view.Callable = web.Count(callable, "operation")
+	if view.Offers, err = v.offers(e.name()); err != nil {
+		return err
+	}
 	if err := v.keyHint(&view, e.name()); err != nil {
 		return err
 	}

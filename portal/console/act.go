@@ -55,7 +55,8 @@ type confirmView struct {
 	Note         string // one more thing to know; may be empty
 	Warning      string // that a file has its way again; empty where none has
 	Action       string
-	Fields       []field // sent along
+	Fields       []field      // sent along
+	Plans        []web.Choice // to choose from where none is chosen yet
 	Button       string
 	Danger       bool
 	Back         string
@@ -168,10 +169,36 @@ func (s *server) confirmState(v *visit) error {
 		Fields: []field{{"to", string(a.to)}, {"revision", strconv.FormatInt(r.Meta().Revision, 10)}},
 		Button: a.word, Danger: a.danger, Back: partnerURL(v.r.PathValue("partner")),
 	}
+	if view.Plans, err = v.missingPlan(r, a); err != nil {
+		return err
+	}
 	if owner := ownerOf(r.Meta()); owner.File {
 		view.Warning = "A file manages it. What you do here holds at once, and until the file is applied again: change the file too."
 	}
 	return v.ask(view)
+}
+
+// missingPlan are the plans to choose from where an act takes one that is not
+// chosen yet: a partner that asks for a product leaves that to the provider.
+func (v *visit) missingPlan(r manager.Resource, a act) ([]web.Choice, error) {
+	subscription, ok := r.(*manager.Subscription)
+	if !ok || subscription.Spec.Plan != "" || a.to != manager.StateActive {
+		return nil, nil
+	}
+	var list []web.Choice
+	for cursor := ""; ; {
+		page, err := v.Service.List(v.ctx(), manager.KindPlan, "", 500, cursor)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range page.Items {
+			name := item.Meta().Name
+			list = append(list, web.Choice{Value: name, Label: name})
+		}
+		if cursor = page.Next; cursor == "" {
+			return list, nil
+		}
+	}
 }
 
 func (s *server) changeState(v *visit) error {
@@ -188,6 +215,9 @@ func (s *server) changeState(v *visit) error {
 		return err
 	}
 	next, _ := withState(r, a.to)
+	if s, ok := next.(*manager.Subscription); ok && s.Spec.Plan == "" {
+		s.Spec.Plan = v.form.Get("plan")
+	}
 	stored, _, err := s.Service.Put(v.ctx(), v.principal.Actor(manager.OwnerAPI), next, revision)
 	if err != nil {
 		return err

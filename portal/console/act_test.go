@@ -124,6 +124,31 @@ func TestSubscriptionThroughItsLife(t *testing.T) {
 	}
 }
 
+// TestApproveChoosesThePlan approves what a partner asked for, which leaves the plan to the operator.
+func TestApproveChoosesThePlan(t *testing.T) {
+	e := newEstate(t)
+	ref := manager.Ref{Kind: manager.KindSubscription, Partner: "globex", Name: "forecasts-sandbox"}
+	_, err := e.service.RequestAccess(context.Background(), operator, "globex", "forecasts", "sandbox")
+	must(t, err)
+	at := "/admin/partners/globex/subscriptions/forecasts-sandbox/state"
+	b := e.signedIn(bootstrapToken)
+	asked := b.get(at + "?to=active")
+	if asked.status != http.StatusOK || !strings.Contains(asked.body, `<select id="plan" name="plan" required>`) || !strings.Contains(asked.body, `<option value="`+e.anyPlan()+`">`) {
+		t.Fatalf("the page does not ask for a plan: %d", asked.status)
+	}
+	form := hidden(asked.body)
+	if a := b.post(at, form); a.status != http.StatusUnprocessableEntity || e.state(ref) != manager.StateRequested {
+		t.Errorf("without a plan: %d, it is %s", a.status, e.state(ref))
+	}
+	form.Set("plan", e.anyPlan())
+	if a := b.post(at, form); a.status != http.StatusSeeOther || e.state(ref) != manager.StateActive {
+		t.Errorf("with a plan: %d, it is %s", a.status, e.state(ref))
+	}
+	if page := b.get(at + "?to=suspended").body; strings.Contains(page, `name="plan"`) {
+		t.Error("a plan that is chosen is asked for again")
+	}
+}
+
 func (e *estate) anyPlan() string {
 	e.t.Helper()
 	page, err := e.service.List(context.Background(), manager.KindPlan, "", 1, "")
