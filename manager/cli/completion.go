@@ -94,6 +94,23 @@ func (c *command) completeMembers() completer {
 	})
 }
 
+// completeTokens offers the tokens that have not ended.
+func (c *command) completeTokens() completer {
+	return c.offering(func(ctx context.Context, api *client.Client, _ *cobra.Command, args []string) ([]string, error) {
+		if len(args) > 0 {
+			return nil, nil
+		}
+		tokens, err := api.Tokens(ctx)
+		var names []string
+		for _, t := range tokens {
+			if t.State == manager.CredentialActive {
+				names = append(names, t.Name+"\t"+string(t.Role))
+			}
+		}
+		return names, err
+	})
+}
+
 // maxCompletedPartners bounds how many partners are asked for their keys.
 const maxCompletedPartners = 100
 

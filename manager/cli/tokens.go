@@ -88,9 +88,10 @@ func (c *command) tokensList() *cobra.Command {
 
 func (c *command) tokensRevoke() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "revoke NAME",
-		Short: "End a token at once",
-		Args:  exactArguments(1, 1, "the NAME of a token"),
+		Use:               "revoke NAME",
+		Short:             "End a token at once",
+		Args:              exactArguments(1, 1, "the NAME of a token"),
+		ValidArgsFunction: c.completeTokens(),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			if err := api.RevokeToken(ctx, args[0]); err != nil {
 				return err
