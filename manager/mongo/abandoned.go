@@ -15,8 +15,8 @@ import (
 // transaction has written is closed to everybody until MongoDB ends it, after
 // a minute by default. So whoever has to wait looks for such transactions.
 const (
-	slowCall       = 300 * time.Millisecond // a call that takes longer looks, and as often
-	abandonedAfter = 900 * time.Millisecond // without any command, a transaction is nobody's
+	slowCall       = 500 * time.Millisecond  // a call that takes longer looks, and as often
+	abandonedAfter = 1500 * time.Millisecond // without any command, a transaction is nobody's
 )
 
 // abandoned is what is known of open transactions in which nothing runs.
@@ -36,12 +36,13 @@ type idleTransaction struct {
 	since time.Time
 }
 
-// idleTransactions are those of managers. A user may see and end its own, without any privilege.
+// idleTransactions are those of managers that have written something: others
+// are in nobody's way. A user may see and end its own, without any privilege.
 func idleTransactions(ctx context.Context, admin *driver.Database) (found []idleTransaction, err error) {
 	cursor, err := admin.Aggregate(ctx, driver.Pipeline{
 		{{Key: "$currentOp", Value: bson.D{{Key: "idleSessions", Value: true}}}},
 		{{Key: "$match", Value: bson.D{
-			{Key: "type", Value: "idleSession"}, {Key: "appName", Value: appName},
+			{Key: "type", Value: "idleSession"}, {Key: "appName", Value: appName}, {Key: "locks.Global", Value: "w"},
 			{Key: "transaction.parameters.txnNumber", Value: bson.D{{Key: "$exists", Value: true}}},
 		}}},
 		{{Key: "$project", Value: bson.D{

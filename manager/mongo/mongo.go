@@ -122,6 +122,9 @@ func wait(ctx context.Context, try int) bool {
 	}
 }
 
+// interrupted is MongoDB's code for an operation that somebody ended.
+const interrupted = 11601
+
 const transient, unknownResult = "TransientTransactionError", "UnknownTransactionCommitResult"
 
 // passing tells whether an error goes away by itself: another commit was in
@@ -142,7 +145,8 @@ func passing(err error) bool {
 		6, 7, 89, 9001, // the network
 		91, 11600, 189, 10107, 11602, 13435, 13436, // a primary that stops, or is none any more
 		112, 134, 262, // a conflict; a majority that is not there yet; too slow for once
-		246, 251, // a snapshot or a transaction that ended with the primary
+		246, 251, // a snapshot or a transaction that has ended
+		interrupted, // by another manager, that took the transaction for abandoned
 	} {
 		if failed.HasErrorCode(code) {
 			return true
@@ -183,11 +187,18 @@ func abort(ctx context.Context, session *driver.Session) {
 func commit(ctx context.Context, session *driver.Session) error {
 	for try := 0; ; try++ {
 		err := session.CommitTransaction(ctx)
-		var labeled driver.LabeledError
-		if err == nil || !errors.As(err, &labeled) || !labeled.HasErrorLabel(unknownResult) || !wait(ctx, try) {
+		if err == nil || !undecided(err) || !wait(ctx, try) {
 			return err
 		}
 	}
+}
+
+// undecided tells whether a commit that failed may have been stored.
+func undecided(err error) bool {
+	var labeled driver.LabeledError
+	var failed driver.ServerError
+	return errors.As(err, &labeled) && labeled.HasErrorLabel(unknownResult) ||
+		errors.As(err, &failed) && failed.HasErrorCode(interrupted)
 }
 
 // one decodes the document with that id, or returns manager.ErrMissing.
