@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -334,28 +335,57 @@ func (s *Service) putMember(ctx context.Context, m Membership, audit ...AuditEnt
 // between invites them again; memberships of a partner that does not exist
 // count for nothing.
 func (s *Service) seedMembers(ctx context.Context, actor Actor, before *state, changes []Change) error {
+	var partners []*Partner
 	for _, c := range changes {
-		partner, ok := c.After.(*Partner)
-		if !ok {
+		if partner, ok := c.After.(*Partner); ok {
+			partners = append(partners, partner)
+		}
+	}
+	// Of thousands several at once, since most of the time is waiting for the store.
+	return share(ctx, partners, min(8, 1+len(partners)/100), func(ctx context.Context, partner *Partner) error {
+		return s.seedPartner(ctx, actor, before, partner)
+	})
+}
+
+func (s *Service) seedPartner(ctx context.Context, actor Actor, before *state, partner *Partner) error {
+	var known []MemberSeed
+	if p, exists := before.partner(partner.Metadata.Name); exists {
+		known = p.partner.Spec.Members
+	} else if err := s.deleteMemberships(ctx, actor, partner.Metadata.Name); err != nil {
+		return err // those of an earlier partner of that name
+	}
+	for _, seed := range partner.Spec.Members {
+		named := func(m MemberSeed) bool { return m.Email == seed.Email }
+		if slices.ContainsFunc(known, named) {
 			continue
 		}
-		var known []MemberSeed
-		if p, exists := before.partner(partner.Metadata.Name); exists {
-			known = p.partner.Spec.Members
-		} else if err := s.deleteMemberships(ctx, actor, partner.Metadata.Name); err != nil {
-			return err // those of an earlier partner of that name
-		}
-		for _, seed := range partner.Spec.Members {
-			named := func(m MemberSeed) bool { return m.Email == seed.Email }
-			if slices.ContainsFunc(known, named) {
-				continue
-			}
-			if err := s.seedMember(ctx, actor, partner.Metadata.Name, seed); err != nil {
-				return err
-			}
+		if err := s.seedMember(ctx, actor, partner.Metadata.Name, seed); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// share does all items, each of the workers its part of them in order, until
+// one fails.
+func share[T any](ctx context.Context, items []T, workers int, do func(ctx context.Context, item T) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var work sync.WaitGroup
+	for part := range slices.Chunk(items, max(1, (len(items)+workers-1)/workers)) {
+		work.Go(func() {
+			for _, item := range part {
+				if ctx.Err() != nil {
+					return
+				}
+				if err := do(ctx, item); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	work.Wait()
+	return context.Cause(ctx)
 }
 
 func (s *Service) seedMember(ctx context.Context, actor Actor, partner string, seed MemberSeed) error {
