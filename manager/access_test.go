@@ -190,7 +190,7 @@ func TestInvitationLink(t *testing.T) {
 		t.Errorf("a replaced link: %v", err)
 	}
 	view, err := s.InvitationOf(ctx, second.Token)
-	if err != nil || view.Email != "new@acme.test" || view.Partner.Metadata.Name != "acme" || view.HasPassword {
+	if err != nil || view.Email != "new@acme.test" || view.Partner.Metadata.Name != "acme" {
 		t.Fatalf("%+v, %v", view, err)
 	}
 	if _, err := s.AcceptInvitation(ctx, second.Token, "short"); manager.CodeOf(err) != manager.CodeInvalid {
@@ -243,14 +243,11 @@ func TestInvitationTakesNoLoginOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.AcceptInvitation(ctx, link.Token, "chosen by ada, not by boss"); manager.CodeOf(err) != manager.CodeConflict {
+	if _, err := s.AcceptInvitation(ctx, link.Token, "chosen by ada, not by boss"); manager.CodeOf(err) != manager.CodeUnauthorized {
 		t.Fatalf("ada sets boss's first password: %v", err)
 	}
 	if err := s.SetPassword(ctx, admin, "globex", "boss@globex.test", goodPassword); err != nil {
 		t.Fatal(err)
-	}
-	if view, err := s.InvitationOf(ctx, link.Token); err != nil || !view.HasPassword {
-		t.Errorf("%+v, %v", view, err)
 	}
 	if _, err := s.AcceptInvitation(from("192.0.2.1"), link.Token, "chosen by ada, not by boss"); manager.CodeOf(err) != manager.CodeUnauthorized {
 		t.Fatalf("with another password: %v", err)
@@ -302,5 +299,50 @@ func TestChangePassword(t *testing.T) {
 	}
 	if err := s.ChangePassword(from("192.0.2.9"), dev, "acme", next, next+"!"); manager.CodeOf(err) != manager.CodeTooMany {
 		t.Errorf("after ten wrong ones: %v", err)
+	}
+}
+
+// A link tells whoever made it nothing of people: neither its page nor a try without effect differs.
+func TestInvitationTellsNobodyApart(t *testing.T) {
+	ctx := context.Background()
+	s := throttled(t, newClock())
+	if err := s.InviteMember(ctx, admin, "globex", "passive@globex.test", manager.RoleViewer); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Enroll(ctx, admin, "globex", "dev@acme.test", manager.RoleViewer); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RemoveMember(ctx, admin, "acme", "dev@acme.test"); err != nil {
+		t.Fatal(err)
+	}
+	answers := map[string]string{}
+	for name, email := range map[string]string{"nobody": "nobody@x.test", "with a login": "dev@acme.test", "without a password": "passive@globex.test"} {
+		link, err := s.Invite(ctx, person("ada@acme.test"), "acme", email, manager.RoleViewer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		view, err := s.InvitationOf(ctx, link.Token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := *view
+		shown.Email = ""
+		_, err = s.AcceptInvitation(ctx, link.Token, "short")
+		answers[name] = fmt.Sprintf("%+v %v", shown, err)
+	}
+	for name, answer := range answers {
+		if answer != answers["nobody"] {
+			t.Errorf("%s: %s; nobody: %s", name, answer, answers["nobody"])
+		}
+	}
+	for _, email := range []string{"dev@acme.test", "passive@globex.test"} { // both have something that is theirs
+		link, err := s.Invite(ctx, person("ada@acme.test"), "acme", email, manager.RoleViewer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := s.PasswordWork()
+		if _, err := s.AcceptInvitation(from("192.0.2.1"), link.Token, "a guess that is long"); manager.CodeOf(err) != manager.CodeUnauthorized || s.PasswordWork() != before+1 {
+			t.Errorf("%s: %v after hashing %d", email, err, s.PasswordWork()-before)
+		}
 	}
 }

@@ -21,13 +21,13 @@ type NewInvitation struct {
 	ExpiresAt time.Time
 }
 
-// InvitationView is an invitation as whoever has its link sees it.
+// InvitationView is an invitation as whoever has its link sees it. It does not
+// say whether the person has a login: admins, who make links, could ask about anybody.
 type InvitationView struct {
-	Partner     *Partner
-	Email       string
-	Role        Role
-	ExpiresAt   time.Time
-	HasPassword bool // the person has a login already, and accepts with its password
+	Partner   *Partner
+	Email     string
+	Role      Role
+	ExpiresAt time.Time
 }
 
 // Link is where the invited person opens the invitation, in the portal at publicURL.
@@ -168,19 +168,15 @@ func (s *Service) dropInvitations(ctx context.Context, actor Actor, partner stri
 
 // InvitationOf is the invitation of a link's token; CodeNotFound where it is not valid.
 func (s *Service) InvitationOf(ctx context.Context, token string) (*InvitationView, error) {
-	i, account, err := s.invited(ctx, token)
+	i, partner, err := s.invited(ctx, token)
 	if err != nil {
 		return nil, err
 	}
-	p, exists := s.current().partner(i.Partner)
-	if !exists {
-		return nil, errInvitation()
-	}
-	return &InvitationView{Partner: p.partner, Email: i.Email, Role: i.Role, ExpiresAt: i.ExpiresAt, HasPassword: account.PasswordHash != ""}, nil
+	return &InvitationView{Partner: partner, Email: i.Email, Role: i.Role, ExpiresAt: i.ExpiresAt}, nil
 }
 
-// invited returns an invitation and the account that it is for: a new one where there is none.
-func (s *Service) invited(ctx context.Context, token string) (*Invitation, *Account, error) {
+// invited returns a valid invitation and its partner.
+func (s *Service) invited(ctx context.Context, token string) (*Invitation, *Partner, error) {
 	i, err := s.store.Invitation(ctx, sha256.Sum256([]byte(token)), s.now())
 	if errors.Is(err, ErrMissing) {
 		return nil, nil, errInvitation()
@@ -192,47 +188,37 @@ func (s *Service) invited(ctx context.Context, token string) (*Invitation, *Acco
 	if err != nil {
 		return nil, nil, err
 	}
-	if !stands(*i, members) {
+	p, exists := s.current().partner(i.Partner)
+	if !exists || !stands(*i, members) {
 		return nil, nil, errInvitation()
 	}
-	account, err := s.store.Account(ctx, i.Email)
-	if errors.Is(err, ErrMissing) {
-		return i, &Account{Email: i.Email, CreatedAt: *s.timestamp()}, nil
-	}
-	if err != nil {
-		return nil, nil, s.unavailable("Account", err)
-	}
-	return i, account, nil
+	return i, p.partner, nil
 }
 
 // AcceptInvitation makes the invited person a member, once, and returns its
 // login. Password becomes that of a person who has none; it must be the
 // password of one who has, since the link proves only that somebody was
 // invited, not who opens it. For the same reason the link sets no password for
-// somebody who is a member elsewhere, unless an operator has made it.
+// somebody who is a member elsewhere, unless an operator has made it; that is
+// answered like a wrong password, so that it tells nothing of other partners.
 func (s *Service) AcceptInvitation(ctx context.Context, token, password string) (*Login, error) {
-	i, account, err := s.invited(ctx, token)
+	i, _, err := s.invited(ctx, token)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.partnerExists(i.Partner); err != nil {
-		return nil, errInvitation()
-	}
-	changed := *account
-	if account.PasswordHash != "" {
-		if _, err := s.checkPassword(ctx, i.Email, password); err != nil {
-			return nil, err
-		}
-	} else if err := s.firstPassword(ctx, i, &changed, password); err != nil {
+	if err := checkPasswordLength(password); err != nil { // before anything depends on whether there is one: none is shorter
 		return nil, err
 	}
-	changed.LastLoginAt = s.timestamp()
+	account, err := s.invitedAccount(ctx, i, password)
+	if err != nil {
+		return nil, err
+	}
 	m, err := s.acceptedMembership(ctx, i)
 	if err != nil {
 		return nil, err
 	}
 	e := s.memberEntry(ctx, Actor{Name: i.Email, Owner: OwnerPortal}, actionAccepted, i.Partner, i.Email, "", m.Role)
-	err = s.store.AcceptInvitation(ctx, i.Digest, &changed, *m, e)
+	err = s.store.AcceptInvitation(ctx, i.Digest, account, *m, e)
 	switch {
 	case errors.Is(err, ErrMissing):
 		return nil, errInvitation()
@@ -241,34 +227,43 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, password string) 
 	case err != nil:
 		return nil, s.unavailable("AcceptInvitation", err)
 	}
-	return s.login(ctx, &changed)
+	return s.login(ctx, account)
 }
 
-func (s *Service) firstPassword(ctx context.Context, i *Invitation, account *Account, password string) error {
-	if i.OnBehalfOf != OwnerAPI {
-		if err := s.belongsNowhereElse(ctx, i); err != nil {
-			return err
-		}
+// invitedAccount is the account that joins, as it will be: with the password,
+// which is checked where it is not for the link to set.
+func (s *Service) invitedAccount(ctx context.Context, i *Invitation, password string) (*Account, error) {
+	stored, err := s.store.Account(ctx, i.Email)
+	if errors.Is(err, ErrMissing) {
+		stored, err = &Account{Email: i.Email, CreatedAt: *s.timestamp()}, nil
 	}
-	if err := checkPasswordLength(password); err != nil {
-		return err
-	}
-	hash, err := s.passwords.hash(ctx, password)
-	account.PasswordHash = hash
-	return err
-}
-
-func (s *Service) belongsNowhereElse(ctx context.Context, i *Invitation) error {
-	elsewhere, err := s.store.Memberships(ctx, "", i.Email)
 	if err != nil {
-		return s.unavailable("Memberships", err)
+		return nil, s.unavailable("Account", err)
 	}
-	for _, m := range elsewhere {
-		if m.Partner != i.Partner {
-			return &Error{Code: CodeConflict, Message: "You are a member of another company already, but have no password yet. Ask the operator to set one, then open this link again."}
-		}
+	account := *stored
+	account.LastLoginAt = s.timestamp()
+	theirs, err := s.needsProof(ctx, i, stored)
+	switch {
+	case err != nil:
+		return nil, err
+	case theirs:
+		_, err = s.checkPassword(ctx, i.Email, password)
+	default:
+		account.PasswordHash, err = s.passwords.hash(ctx, password)
 	}
-	return nil
+	return &account, err
+}
+
+// needsProof tells whether more hangs on a login than the link may give away.
+func (s *Service) needsProof(ctx context.Context, i *Invitation, account *Account) (bool, error) {
+	if account.PasswordHash != "" || i.OnBehalfOf == OwnerAPI {
+		return account.PasswordHash != "", nil
+	}
+	all, err := s.store.Memberships(ctx, "", i.Email)
+	if err != nil {
+		return false, s.unavailable("Memberships", err)
+	}
+	return slices.ContainsFunc(all, func(m Membership) bool { return m.Partner != i.Partner }), nil
 }
 
 // acceptedMembership keeps the role of one who is a member already.

@@ -106,8 +106,8 @@ func TestOperatorsLink(t *testing.T) {
 	if _, err := s.AcceptInvitation(ctx, globex.Token, goodPassword); err != nil {
 		t.Fatal(err)
 	}
-	if view, err := s.InvitationOf(ctx, acme.Token); err != nil || !view.HasPassword {
-		t.Errorf("the other link: %+v, %v", view, err)
+	if _, err := s.AcceptInvitation(from("192.0.2.1"), acme.Token, "another password"); manager.CodeOf(err) != manager.CodeUnauthorized {
+		t.Errorf("the other link, without the password that there is now: %v", err)
 	}
 	if err := s.SetPassword(ctx, admin, "acme", "dev@acme.test", goodPassword); err != nil {
 		t.Fatal(err)

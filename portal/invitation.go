@@ -10,7 +10,6 @@ import (
 type invitationView struct {
 	Frame                       frame
 	Token, Partner, Email, Role string
-	HasPassword                 bool // the person has a login, and accepts with its password
 	Error                       string
 }
 
@@ -28,7 +27,7 @@ func (s *server) showInvitation(w http.ResponseWriter, r *http.Request, status i
 	f.Path = "/login" // where the theme buttons lead back to: no page keeps the token
 	s.Render(w, r, status, invitationView{
 		Frame: f, Token: token, Partner: title(i.Partner.Spec.Title, i.Partner.Metadata.Name), Email: i.Email, Role: string(i.Role),
-		HasPassword: i.HasPassword, Error: problem,
+		Error: problem,
 	})
 }
 
@@ -45,7 +44,7 @@ func (s *server) accept(w http.ResponseWriter, r *http.Request) {
 		s.showInvitation(w, r, http.StatusUnprocessableEntity, token, passwordRule)
 		return
 	case manager.CodeUnauthorized:
-		s.showInvitation(w, r, http.StatusUnauthorized, token, "That is not the password of your login.")
+		s.showInvitation(w, r, http.StatusUnauthorized, token, "That is not the password of your login. If you have none yet, or have forgotten it, ask your contact at the provider for a new one.")
 		return
 	}
 	if err == nil {
