@@ -103,7 +103,7 @@ func (v *visit) fillMembers(view *partnerView) error {
 
 // fillUsage links each outcome to the partner's requests.
 func (v *visit) fillUsage(view *partnerView) (err error) {
-	view.Usage, err = v.outcomes(manager.UsageKey{Partner: view.Name}, func(outcome string) string {
+	view.Usage, err = v.usageOfPartner(view.Name, func(outcome string) string {
 		return view.RequestsURL + "&outcome=" + outcome
 	})
 	return err

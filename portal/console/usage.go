@@ -2,7 +2,9 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/partnergate/partnergate/filters/policy"
@@ -24,28 +26,69 @@ type outcomeRow struct {
 	RequestsURL string
 }
 
-// outcomes sums the last 24 hours of what match selects by outcome. A token
-// that is confined to teams sees the sum over their products.
-func (v *visit) outcomes(match manager.UsageKey, to func(outcome string) string) (usageView, error) {
-	sums := map[string]int64{}
-	products := v.Service.ProductsOf(v.grant())
-	if products == nil || match.Product != "" {
-		products = []string{match.Product}
+// tally holds what was decided in the last 24 hours by product and outcome. At
+// a large estate that is a sum of millions, so that it is made once a minute.
+type tally struct {
+	mu   sync.Mutex // guards the rest; held while it is summed, so that one sums and others wait
+	at   time.Time
+	sums map[string]map[string]int64
+}
+
+// tallied is for how long a tally is good enough.
+const tallied = time.Minute
+
+// byProduct are the sums of each outcome by product; never changed.
+func (s *server) byProduct(ctx context.Context) (map[string]map[string]int64, error) {
+	t := &s.tally
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := s.Now()
+	if t.sums != nil && now.Sub(t.at) < tallied {
+		return t.sums, nil
 	}
-	now := v.Now()
-	for _, product := range products {
-		match.Product = product
-		rows, err := v.Service.Usage(v.ctx(), manager.UsageQuery{
-			Match: match, From: now.Add(-24 * time.Hour), To: now.Add(time.Minute), GroupBy: []manager.UsageDimension{manager.ByOutcome},
-		})
-		if err != nil {
-			return usageView{}, err
+	rows, err := s.Service.Usage(ctx, lastDay(now, manager.UsageKey{}, manager.ByProduct, manager.ByOutcome))
+	if err != nil {
+		return nil, err
+	}
+	t.at, t.sums = now, map[string]map[string]int64{}
+	for _, row := range rows {
+		product := row.Group[manager.ByProduct]
+		if t.sums[product] == nil {
+			t.sums[product] = map[string]int64{}
 		}
-		for _, row := range rows {
+		t.sums[product][row.Group[manager.ByOutcome]] += row.Requests
+	}
+	return t.sums, nil
+}
+
+func lastDay(now time.Time, match manager.UsageKey, by ...manager.UsageDimension) manager.UsageQuery {
+	return manager.UsageQuery{Match: match, From: now.Add(-24 * time.Hour), To: now.Add(time.Minute), GroupBy: by}
+}
+
+// usageOfProducts is about some products; nil stands for all requests.
+func (v *visit) usageOfProducts(products []string, to func(outcome string) string) (usageView, error) {
+	all, err := v.byProduct(v.ctx())
+	sums := map[string]int64{}
+	for product, outcomes := range all {
+		if products == nil || slices.Contains(products, product) {
+			for outcome, n := range outcomes {
+				sums[outcome] += n
+			}
+		}
+	}
+	return usageOf(sums, to), err
+}
+
+// usageOfPartner is about a partner; for a token that is confined to teams, about their products.
+func (v *visit) usageOfPartner(partner string, to func(outcome string) string) (usageView, error) {
+	sums, products := map[string]int64{}, v.Service.ProductsOf(v.grant())
+	rows, err := v.Service.Usage(v.ctx(), lastDay(v.Now(), manager.UsageKey{Partner: partner}, manager.ByProduct, manager.ByOutcome))
+	for _, row := range rows {
+		if products == nil || slices.Contains(products, row.Group[manager.ByProduct]) {
 			sums[row.Group[manager.ByOutcome]] += row.Requests
 		}
 	}
-	return usageOf(sums, to), nil
+	return usageOf(sums, to), err
 }
 
 func usageOf(sums map[string]int64, to func(outcome string) string) usageView {
