@@ -148,6 +148,9 @@ func (s *state) dependents(ref Ref, now time.Time) []Ref {
 			}
 		}
 	}
+	if ref.Kind == KindProduct {
+		needed = append(needed, s.plansWithoutOperation()...)
+	}
 	if ref.Kind == KindPartner || ref.Kind == KindApplication {
 		if p := s.partners[ref.owner()]; p != nil {
 			return p.dependents(ref, now)

@@ -84,10 +84,16 @@ func (d *decoder) structure(n *node, v reflect.Value, path string) {
 			continue
 		}
 		d.value(n.items[i], v.Field(at), field(path, key.text))
-		if fallback := fields.defaults[at]; fallback != "" && v.Field(at).IsZero() && n.items[i].kind == integerNode {
+		if fallback := fields.defaults[at]; fallback != "" && n.items[i].isZero() {
 			d.addf(n.items[i].line, field(path, key.text), "0 is out of range; give 1 or more, or leave the field out for %s", fallback)
 		}
 	}
+}
+
+// isZero tells whether a zero was written.
+func (n *node) isZero() bool {
+	i, err := strconv.ParseInt(n.text, 10, 64)
+	return n.kind == integerNode && err == nil && i == 0
 }
 
 func (d *decoder) duplicates(n *node, path string) {

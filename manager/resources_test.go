@@ -58,11 +58,16 @@ func TestDeleteNamesWhatNeedsIt(t *testing.T) {
 	if _, err := s.Apply(ctx, admin, estate(t), manager.ApplyOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	narrow := &manager.Plan{Metadata: manager.Metadata{Name: "narrow"}, Spec: manager.PlanSpec{Limits: []manager.Limit{
+		{Name: "payments", Operations: []string{"createPayment"}, Rate: &manager.Rate{Requests: 1, Per: "second"}}}}}
+	if _, _, err := s.Put(ctx, admin, narrow, manager.AnyRevision); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		ref  manager.Ref
 		need string
 	}{
-		{ref(manager.KindProduct, "", "pay"), "Subscription acme/pay-sandbox"},
+		{ref(manager.KindProduct, "", "pay"), "Plan narrow, Subscription acme/pay-sandbox"},
 		{ref(manager.KindPlan, "", "starter"), "Subscription acme/pay-sandbox, Subscription globex/risk-sandbox"},
 		{ref(manager.KindPartner, "", "acme"), "Application acme/checkout, Subscription acme/pay-sandbox"},
 	} {
@@ -72,7 +77,7 @@ func TestDeleteNamesWhatNeedsIt(t *testing.T) {
 		}
 	}
 	for _, r := range []manager.Ref{
-		ref(manager.KindSubscription, "acme", "pay-sandbox"), ref(manager.KindApplication, "acme", "checkout"), ref(manager.KindPartner, "", "acme"), ref(manager.KindProduct, "", "pay"),
+		ref(manager.KindSubscription, "acme", "pay-sandbox"), ref(manager.KindApplication, "acme", "checkout"), ref(manager.KindPartner, "", "acme"), ref(manager.KindPlan, "", "narrow"), ref(manager.KindProduct, "", "pay"),
 	} {
 		version, err := s.Delete(ctx, admin, r, manager.AnyRevision)
 		if err != nil || version != s.PolicyVersion() {

@@ -167,26 +167,45 @@ func order(last bool) int {
 // planOperations checks that the operations that a plan's limits name exist in
 // some product: a plan may serve several, of which not all have each operation.
 func (c *policyCheck) planOperations() {
-	var known map[string]bool
-	for _, name := range names(c.state.plans) {
-		plan := c.state.plans[name]
+	c.state.missingOperations(func(plan *Plan, limit, operation int) {
 		c.resource = plan.Ref().String()
+		id := plan.Spec.Limits[limit].Operations[operation]
+		c.addf(0, index(index("spec.limits", limit)+".operations", operation), "no product has an operation %q; name an operation id", shortened(id))
+	})
+}
+
+// plansWithoutOperation lists the plans that name an operation which no product has.
+func (s *state) plansWithoutOperation() (plans []Ref) {
+	s.missingOperations(func(plan *Plan, _, _ int) {
+		if ref := plan.Ref(); len(plans) == 0 || plans[len(plans)-1] != ref {
+			plans = append(plans, ref)
+		}
+	})
+	return plans
+}
+
+// missingOperations calls missing for each operation that a plan's limits name
+// and no product has, in the order of plans and limits.
+func (s *state) missingOperations(missing func(plan *Plan, limit, operation int)) {
+	var known map[string]bool
+	for _, name := range names(s.plans) {
+		plan := s.plans[name]
 		for i, l := range plan.Spec.Limits {
 			if l.Operations != nil && known == nil {
-				known = c.allOperations()
+				known = s.allOperations()
 			}
 			for j, id := range l.Operations {
 				if !known[id] {
-					c.addf(0, index(index("spec.limits", i)+".operations", j), "no product has an operation %q; name an operation id", shortened(id))
+					missing(plan, i, j)
 				}
 			}
 		}
 	}
 }
 
-func (c *policyCheck) allOperations() map[string]bool {
+func (s *state) allOperations() map[string]bool {
 	known := map[string]bool{}
-	for _, product := range c.state.products {
+	for _, product := range s.products {
 		for _, o := range product.Spec.Operations {
 			known[o.ID] = true
 		}
