@@ -1,10 +1,6 @@
 package edge
 
 import (
-	"errors"
-	"math/rand/v2"
-	"strings"
-
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/proxywasm"
 	"github.com/partnergate/partnergate/filters/wire"
@@ -34,26 +30,6 @@ type vm struct {
 	heard   int64
 	waits   bool // streams of it wait for a lease
 }
-
-// call is one kind of call to the manager; one at a time is under way.
-type call struct {
-	path    string
-	timeout uint32 // milliseconds
-	out     bool
-	since   int64
-	next    int64 // not before
-	fails   int
-	status  string // of the last answer; empty where there was none
-	refused string // what the manager's refusal named; empty where it was none of its
-	id      string // of the last call
-}
-
-// The most that is waited after the first failed call, and after many,
-// milliseconds; a quarter of it is the least.
-const (
-	retryFirst = 600
-	retryMost  = 2000
-)
 
 func newLeader(e *Edge, now int64) *leader {
 	l := &leader{edge: e, version: wire.Version, vms: map[[16]byte]*vm{}}
@@ -185,90 +161,3 @@ func (l *leader) wakeWaiting(how byte) {
 func (l *leader) wake(v *vm, how byte) {
 	_ = proxywasm.EnqueueSharedQueue(v.wake, []byte{how}) // a VM that is gone needs none; others look on their tick
 }
-
-// send makes a call. answered gets the body of a good answer, a view; failed
-// gets why there is none.
-func (l *leader) send(c *call, body []byte, now int64, answered func(body string, now int64), failed func(why string, now int64)) {
-	m := &l.edge.manager
-	c.id = l.nextID()
-	headers := [][2]string{
-		{":method", "POST"}, {":path", c.path}, {":authority", m.Authority}, {":scheme", "http"},
-		{"content-type", "application/octet-stream"}, {"authorization", "Bearer " + m.Token},
-		{"x-request-id", c.id},
-		// To Envoy: where a manager cannot be connected to, try again, which may pick another one.
-		{"x-envoy-retry-on", "connect-failure"}, {"x-envoy-max-retries", "5"},
-	}
-	c.out, c.since = true, now
-	since := now
-	_, err := proxywasm.DispatchHttpCall(m.Cluster, headers, l.inVersion(body), nil, c.timeout, func(_, bodySize, _ int) {
-		if l.edge.leader != l || !c.out || c.since != since {
-			return // another leads now, or the call was given up
-		}
-		c.out = false
-		now := nowMillis()
-		status, why := checkAnswer(bodySize)
-		c.status, c.refused = strings.Clone(status), ""
-		if why != "" {
-			refused, _ := proxywasm.GetHttpCallResponseHeader(wire.VersionHeader)
-			c.refused = strings.Clone(refused)
-			l.speak(refused)
-			failed(why, now)
-			return
-		}
-		raw, err := proxywasm.GetHttpCallResponseBody(0, wire.MaxMessage)
-		if err != nil && bodySize > 0 {
-			failed("the answer's body cannot be read: "+err.Error(), now)
-			return
-		}
-		answered(proxywasm.ViewString(raw), now)
-	})
-	if errors.Is(err, proxywasm.ErrUnimplemented) {
-		l.edge.lacks(needCalls, err)
-	}
-	if err != nil {
-		c.out, c.status, c.refused = false, "", ""
-		failed("the host did not make the call to cluster "+m.Cluster+": "+err.Error(), now)
-	}
-}
-
-// nowMillis is now, where a parameter has that name.
-func nowMillis() int64 { return now() }
-
-// checkAnswer looks at the head of an answer; empty where it is good.
-func checkAnswer(bodySize int) (status, why string) {
-	status, err := proxywasm.GetHttpCallResponseHeader(":status")
-	switch {
-	case err != nil || status == "":
-		countReason("partnergate_manager_refused", "unreachable")
-		return "", "there was no answer"
-	case status != "200":
-		return status, refusedBy(status)
-	case bodySize > wire.MaxMessage:
-		countReason("partnergate_manager_refused", "too_large")
-		return status, "the answer is too large"
-	}
-	if contentType, _ := proxywasm.GetHttpCallResponseHeader("content-type"); contentType != "application/octet-stream" {
-		countReason("partnergate_manager_refused", "foreign")
-		return status, "the answer is not the manager's: its content-type is " + contentType
-	}
-	return status, ""
-}
-
-// ready reports whether the call may be made now. A call that the host never
-// answered is given up.
-func (c *call) ready(now int64) bool {
-	if c.out && now-c.since > int64(c.timeout)+retryMost {
-		c.out = false
-	}
-	return !c.out && now >= c.next
-}
-
-// failed puts the next try off: longer each time, and by chance, so that
-// proxies do not come all at once.
-func (c *call) failed(now int64) {
-	most := int64(min(retryFirst<<min(c.fails, 4), retryMost))
-	c.fails++
-	c.next = now + most/4 + rand.Int64N(most-most/4)
-}
-
-func (c *call) succeeded(now int64) { c.fails, c.next = 0, now }

@@ -1,10 +1,11 @@
 package edge
 
 import (
+	"strings"
+
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/proxywasm"
 	"github.com/partnergate/partnergate/filters/wire"
-	"strings"
 )
 
 // watch is the leader's long poll for the policy, and the fetching of what is
