@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/partnergate/partnergate/manager/server"
 )
 
 func newRoot() *cobra.Command {
@@ -50,6 +52,22 @@ func TestHelpReadsWell(t *testing.T) {
 		}
 		if cmd.Args == nil {
 			t.Errorf("%s does not say which arguments it takes", path)
+		}
+	}
+}
+
+// TestModulesLieBesideTheProgram: what make build makes is found wherever it is started.
+func TestModulesLieBesideTheProgram(t *testing.T) {
+	for variable, want := range map[string]string{"": "/opt/partnergate", "/srv/modules": "/srv/modules"} {
+		process := Process{Executable: "/opt/partnergate", Getenv: func(name string) string {
+			if name == server.ModulesVariable {
+				return variable
+			}
+			return ""
+		}}
+		all := commands((&command{process: process}).root())
+		if got := all["partnergate serve"].Flags().Lookup("modules").Value.String(); got != want {
+			t.Errorf("with the variable %q serve takes modules from %q", variable, got)
 		}
 	}
 }

@@ -31,7 +31,7 @@ Give tokens by variable: other users of the machine can see flags.`,
 	setting(f, &settings.Store, "store", server.StoreVariable, firstOf(get(server.StoreVariable), server.DefaultStore(get)), "where everything is kept: sqlite:///path/to/file.db or mongodb://host/database?replicaSet=rs0")
 	hidePassword(f.Lookup("store"))
 	setting(f, &settings.PublicURL, "public-url", server.PublicURLVariable, get(server.PublicURLVariable), "URL at which browsers find the portal; https makes its cookies secure")
-	setting(f, &settings.ModulesDir, "modules", server.ModulesVariable, get(server.ModulesVariable), "folder of the wasm modules to serve under /wasm/")
+	setting(f, &settings.ModulesDir, "modules", server.ModulesVariable, firstOf(get(server.ModulesVariable), c.process.Executable), "folder of the wasm modules to serve under /wasm/")
 	setting(f, &settings.TrustedProxies, "trusted-proxies", server.TrustedProxiesVariable, get(server.TrustedProxiesVariable), "addresses and networks of proxies in front of the manager, whose X-Forwarded-For is believed")
 	setting(f, &settings.AuditRetention, "audit-retention", server.AuditRetentionVariable, firstOf(get(server.AuditRetentionVariable), server.DefaultAuditRetention), "how long entries of the audit log are kept, such as 400d; 0: for ever")
 	setting(f, &settings.LogLevel, "log-level", server.LogLevelVariable, firstOf(get(server.LogLevelVariable), "info"), "debug, info, warn or error")
