@@ -29,6 +29,10 @@ import (
 // has no primary.
 const Patience = 20 * time.Second
 
+// loadPatience is that of reading the whole policy, which takes a busy machine
+// long; a transaction must not take longer anyway.
+const loadPatience = time.Minute
+
 // Store is a manager.Store in one database of MongoDB. Make one with Open. It
 // is safe for concurrent use; any number of managers may open the same database.
 type Store struct {
@@ -90,7 +94,11 @@ func (s *Store) Close() error {
 // call runs one command, or several that may be run again from the start,
 // until it answers. doing is for the error.
 func (s *Store) call(ctx context.Context, doing string, do func(ctx context.Context) error) error {
-	patient, cancel := context.WithTimeout(ctx, Patience)
+	return s.callFor(ctx, Patience, doing, do)
+}
+
+func (s *Store) callFor(ctx context.Context, patience time.Duration, doing string, do func(ctx context.Context) error) error {
+	patient, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	slow := time.AfterFunc(slowCall, func() { s.unblock(patient) })
 	defer slow.Stop()
@@ -158,7 +166,11 @@ func passing(err error) bool {
 // atomically runs change in one transaction, again from the start where another
 // commit got in its way. All that it reads is of one moment.
 func (s *Store) atomically(ctx context.Context, doing string, change func(ctx context.Context) error) error {
-	return s.call(ctx, doing, func(ctx context.Context) error {
+	return s.atomicallyFor(ctx, Patience, doing, change)
+}
+
+func (s *Store) atomicallyFor(ctx context.Context, patience time.Duration, doing string, change func(ctx context.Context) error) error {
+	return s.callFor(ctx, patience, doing, func(ctx context.Context) error {
 		session, err := s.client.StartSession()
 		if err != nil {
 			return err

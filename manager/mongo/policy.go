@@ -106,7 +106,7 @@ func digest(b []byte) (d [32]byte) {
 // LoadPolicy implements manager.PolicyStore. Resources are in the order of
 // manager.Kinds, credentials last, each by partner and name.
 func (s *Store) LoadPolicy(ctx context.Context) (policy *manager.Policy, err error) {
-	err = s.atomically(ctx, "load the policy", func(ctx context.Context) (err error) {
+	err = s.atomicallyFor(ctx, loadPatience, "load the policy", func(ctx context.Context) (err error) {
 		var head meta
 		if err = s.one(ctx, metaCollection, byID(metaID), &head); err != nil {
 			return err
