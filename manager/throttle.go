@@ -99,9 +99,9 @@ func (a *attempt) begin(ctx context.Context) error {
 	}
 	if !free.IsZero() {
 		a.s.metrics.loginThrottled()
-		wait := free.Sub(now).Truncate(time.Second) + time.Second
+		wait := (free.Sub(now) + time.Second - 1).Truncate(time.Second)
 		return &Error{Code: CodeTooMany, RetryAfter: wait,
-			Message: fmt.Sprintf("too many logins failed from here; try again in %d minutes", int(wait/time.Minute)+1)}
+			Message: fmt.Sprintf("too many logins failed from here; try again in %d minutes", int((wait+time.Minute-1)/time.Minute))}
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func TestUsageAsAFile(t *testing.T) {
 
 func TestCellsAreNoFormulas(t *testing.T) {
 	e := newEstate(t)
-	record := requestRecords(time.Now().UTC(), &manager.NewKey{ID: "aaaabbbbcccc"})[0]
+	record := requestRecords(noon, &manager.NewKey{ID: "aaaabbbbcccc"})[0]
 	record.RequestID, record.Path = `=HYPERLINK("https://evil.test")`, "/a,b\"\n"
 	must(t, e.store.CommitSync(t.Context(), manager.SyncCommit{
 		Proxy: &manager.Proxy{ID: "edge-1.1", Node: "edge-1", FirstSeen: record.Time, LastSync: record.Time, Sequence: 1}, Requests: []manager.RequestRecord{record},
@@ -87,12 +87,11 @@ func TestWindows(t *testing.T) {
 	e := newEstate(t)
 	e.traffic(e.key("acme", "checkout", "sandbox"))
 	b := e.loggedIn(acmeAdmin)
-	now := time.Now()
 	count := func(query string) int { return strings.Count(b.get("/requests?"+query).body, "<li><details>") }
-	if n := count(web.ExactWindow(now.Add(-time.Hour), now.Add(time.Hour)).Encode()); n != requestsOnPage {
+	if n := count(web.ExactWindow(noon.Add(-time.Hour), noon.Add(time.Hour)).Encode()); n != requestsOnPage {
 		t.Errorf("the last hour shows %d requests", n)
 	}
-	if n := count(web.ExactWindow(now.Add(-48*time.Hour), now.Add(-24*time.Hour)).Encode()); n != 0 {
+	if n := count(web.ExactWindow(noon.Add(-48*time.Hour), noon.Add(-24*time.Hour)).Encode()); n != 0 {
 		t.Errorf("the day before shows %d requests", n)
 	}
 	for _, wrong := range []string{"", "&from=2026-11-24T08:00", "&from=yesterday&to=2026-11-24T08:00", "&from=2026-11-24T08:00&to=2026-11-24T08:00"} {

@@ -29,6 +29,13 @@ const (
 	longName  = "maximiliane.von-und-zu-hohenzollern-sigmaringen@zahlungsverkehrsgesellschaft.test"
 )
 
+// noon is when every test takes place, in the middle of a day, a week and a
+// month, and for as long as it may take; in the past, since browsers and
+// sessions have the machine's clock.
+var noon = time.Date(2024, time.May, 21, 12, 0, 0, 0, time.UTC)
+
+func atNoon() time.Time { return noon }
+
 var operator = manager.Actor{Name: "admin", Owner: manager.OwnerAPI}
 
 // estate is a portal over a real service on SQLite, with two partners and their traffic.
@@ -74,7 +81,7 @@ func newEstateAt(t *testing.T, publicURL string) *estate {
 	e.store, err = sqlite.Open(ctx, e.path)
 	must(t, err)
 	t.Cleanup(func() { must(t, e.store.Close()) })
-	e.service, err = manager.NewService(ctx, manager.Config{Store: e.store, Logger: logger})
+	e.service, err = manager.NewService(ctx, manager.Config{Store: e.store, Now: atNoon, Logger: logger})
 	must(t, err)
 	t.Cleanup(e.service.Close)
 	_, err = e.service.Apply(ctx, operator, estateResources(t), manager.ApplyOptions{})
@@ -82,7 +89,7 @@ func newEstateAt(t *testing.T, publicURL string) *estate {
 	for email, partner := range map[string]string{acmeAdmin: "acme", acmeView: "acme", globexDev: "globex", both: "acme", longName: "vereinigte-zahlungsverkehrsgesellschaft"} {
 		must(t, e.service.SetPassword(ctx, operator, partner, email, password))
 	}
-	handler, err := New(Config{Service: e.service, AdminToken: adminToken, PublicURL: publicURL, Logger: logger})
+	handler, err := New(Config{Service: e.service, AdminToken: adminToken, PublicURL: publicURL, Logger: logger, Now: atNoon})
 	must(t, err)
 	e.server = httptest.NewServer(handler)
 	t.Cleanup(e.server.Close)
@@ -106,7 +113,7 @@ func (e *estate) key(partner, application, environment string) *manager.NewKey {
 // traffic stores usage and requests of acme and globex, as proxies report them.
 func (e *estate) traffic(key *manager.NewKey) {
 	e.t.Helper()
-	now := time.Now().UTC()
+	now := noon
 	commit := manager.SyncCommit{
 		Proxy:          &manager.Proxy{ID: "edge-1.6f1a9c3e7b42", Node: "edge-1", FirstSeen: now, LastSync: now, PolicyVersion: 1, PolicyAt: now, Sequence: 1},
 		Usage:          usageRows(now),

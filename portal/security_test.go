@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/partnergate/partnergate/manager"
 )
@@ -103,7 +102,7 @@ func TestSessionCookie(t *testing.T) {
 		if c.Name != "partnergate_session" || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Secure != secure || c.Path != "/" {
 			t.Errorf("%s: the cookie is %s", publicURL, c)
 		}
-		if _, err := e.store.Session(context.Background(), sha256.Sum256([]byte(c.Value)), time.Now()); err != nil {
+		if _, err := e.store.Session(context.Background(), sha256.Sum256([]byte(c.Value)), noon); err != nil {
 			t.Errorf("the session is not stored under its digest: %v", err)
 		}
 		e.absent("the session's token", c.Value)
