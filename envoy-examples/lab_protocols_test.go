@@ -44,6 +44,7 @@ func clients(t testing.TB) map[string]*http.Client {
 // TestBothVersionsOfHTTP asks in both, and gets the same.
 func TestBothVersionsOfHTTP(t *testing.T) {
 	l := getLab(t)
+	l.call(t, "plain", "lab-plain", "/lab/ping") // from here on there is a lease
 	for protocol, client := range clients(t) {
 		for partner, want := range map[string]int{"lab-plain": 200, "": 401} {
 			response, err := client.Do(l.newRequest(t.Context(), t, http.MethodGet, "plain", partner, "/lab/ping", nil))
@@ -64,6 +65,7 @@ const streamed = 50 << 20
 // TestStreamsAreNotBuffered sends 50 MB through both ways: what was sent first comes back before the rest is sent, and Envoy does not grow.
 func TestStreamsAreNotBuffered(t *testing.T) {
 	l := getLab(t)
+	l.call(t, "plain", "lab-plain", "/lab/ping") // from here on there is a lease
 	for protocol, client := range clients(t) {
 		t.Run(protocol, func(t *testing.T) {
 			before := resident(t, l.envoy.PID())

@@ -18,7 +18,7 @@ const resets = 5000 / 6
 // TestResetsGiveSlotsBack breaks requests off in every way, by client, upstream and clock, and then finds all slots free: as many as before, no more.
 func TestResetsGiveSlotsBack(t *testing.T) {
 	l := getLab(t)
-	l.awaitSlots(t, "plain", "lab-plain")
+	l.awaitSlots(t, "plain", "lab-slots")
 	client := h2Client(t)
 	for name, end := range map[string]func() error{
 		"the client goes before the answer":      func() error { return l.leave(t, "/lab/hang", 0) },
@@ -47,7 +47,7 @@ func TestResetsGiveSlotsBack(t *testing.T) {
 		group.Wait()
 	}
 	poll(t, "requests stay at the upstream", func() bool { return l.upstream.open.Load() == 0 })
-	l.awaitSlots(t, "plain", "lab-plain")
+	l.awaitSlots(t, "plain", "lab-slots")
 	noReloads(t, l.envoy)
 	reliability.Record(t, reliability.Row{
 		Fault: "requests that end badly", Done: fmt.Sprintf("%d clients that leave before, during and after the answer or reset their stream, upstreams that reset or break off; 100 timeouts", 6*resets),
@@ -67,7 +67,7 @@ func (l *lab) leave(t *testing.T, path string, after int) error {
 	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nhost: %s\r\nx-api-key: %s\r\nconnection: close\r\n\r\n", path, labHost, l.keys["lab-plain"]); err != nil {
+	if _, err := fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nhost: %s\r\nx-api-key: %s\r\nconnection: close\r\n\r\n", path, labHost, l.keys["lab-slots"]); err != nil {
 		return err
 	}
 	if after > 0 {
@@ -80,7 +80,7 @@ func (l *lab) leave(t *testing.T, path string, after int) error {
 func (l *lab) cancel(t *testing.T, client *http.Client) error {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 	defer cancel()
-	response, err := client.Do(l.newRequest(ctx, t, http.MethodGet, "plain", "lab-plain", "/lab/hang", nil))
+	response, err := client.Do(l.newRequest(ctx, t, http.MethodGet, "plain", "lab-slots", "/lab/hang", nil))
 	if err == nil {
 		return response.Body.Close() // it was refused
 	}
@@ -89,7 +89,7 @@ func (l *lab) cancel(t *testing.T, client *http.Client) error {
 
 // fail sends a request that the upstream, or its route's timeout, ends.
 func (l *lab) fail(t *testing.T, path string, headers []string) error {
-	q := request{method: http.MethodGet, target: path, host: labHost, headers: append([]string{"x-api-key: " + l.keys["lab-plain"]}, headers...)}
+	q := request{method: http.MethodGet, target: path, host: labHost, headers: append([]string{"x-api-key: " + l.keys["lab-slots"]}, headers...)}
 	a, err := ask(l.listeners["plain"], q)
 	if err == nil && a.status == http.StatusOK {
 		return fmt.Errorf("it was answered: %d %s", a.status, a.body)
@@ -110,17 +110,17 @@ func (l *lab) socket(t testing.TB, partner string) (net.Conn, int) {
 // TestUpgradesHoldTheirSlot opens as many WebSockets as the contract has slots: each holds one until it ends.
 func TestUpgradesHoldTheirSlot(t *testing.T) {
 	l := getLab(t)
-	l.awaitSlots(t, "plain", "lab-plain")
+	l.awaitSlots(t, "plain", "lab-slots")
 	var open []net.Conn
 	for i := range labSlots {
-		connection, status := l.socket(t, "lab-plain")
+		connection, status := l.socket(t, "lab-slots")
 		defer func() { _ = connection.Close() }()
 		if status != http.StatusSwitchingProtocols {
 			t.Fatalf("upgrade %d got %d", i, status)
 		}
 		open = append(open, connection)
 	}
-	if a := l.call(t, "plain", "lab-plain", "/lab/ping"); a.outcome() != "limit_exceeded" {
+	if a := l.call(t, "plain", "lab-slots", "/lab/ping"); a.outcome() != "limit_exceeded" {
 		t.Errorf("with %d sockets open a request got %d %s", labSlots, a.status, a.outcome())
 	}
 	for _, connection := range open {
@@ -129,13 +129,13 @@ func TestUpgradesHoldTheirSlot(t *testing.T) {
 	if err := open[0].Close(); err != nil {
 		t.Fatal(err)
 	}
-	poll(t, "a closed socket keeps its slot", func() bool { return l.call(t, "plain", "lab-plain", "/lab/ping").status == 200 })
+	poll(t, "a closed socket keeps its slot", func() bool { return l.call(t, "plain", "lab-slots", "/lab/ping").status == 200 })
 	for _, connection := range open[1:] {
 		if err := connection.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	l.awaitSlots(t, "plain", "lab-plain")
+	l.awaitSlots(t, "plain", "lab-slots")
 	noReloads(t, l.envoy)
 	reliability.Record(t, reliability.Row{
 		Fault: "upgrades that stay open", Done: fmt.Sprintf("%d WebSockets of a partner with %d concurrency slots", labSlots, labSlots),

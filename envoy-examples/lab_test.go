@@ -42,7 +42,9 @@ var sharedLab = &once[*lab]{start: startLab, end: (*lab).stop}
 // labSlots is how many requests each partner of the lab may have in flight.
 const labSlots = 8
 
-var labPartners = []string{"lab-plain", "lab-shadow", "lab-singles", "lab-faults", "lab-route", "lab-capacity"}
+// labPartners are the lab's. A partner with slots has its share of them at each proxy at which it called in the last ten minutes, so
+// who takes them all calls at one listener only.
+var labPartners = []string{"lab-plain", "lab-slots", "lab-shadow", "lab-faults", "lab-route", "lab-capacity"}
 
 func labEstate() string {
 	const api = "apiVersion: partnergate.dev/v1alpha1\n"
