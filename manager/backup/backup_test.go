@@ -56,7 +56,7 @@ func filled(t *testing.T) manager.Store {
 		&manager.Product{Metadata: meta("", "pay"), Spec: manager.ProductSpec{OpenAPI: "openapi: 3.0.3\n# é\x01"}},
 		&manager.Partner{Metadata: meta("", "acme")},
 		&manager.Application{Metadata: meta("acme", "app")},
-		&manager.Subscription{Metadata: meta("acme", "pay"), Spec: manager.SubscriptionSpec{Product: "pay", StartsAt: &noon}},
+		&manager.Subscription{Metadata: meta("acme", "pay"), Spec: manager.SubscriptionSpec{Product: "pay", Plan: "p", StartsAt: &noon}},
 		&manager.Credential{Metadata: meta("acme", "k1"), Application: "app", Environment: "sandbox", Digest: [32]byte{1, 2}, RevokedAt: &noon},
 		&manager.Credential{Metadata: meta("acme", "k2"), Application: "app", Environment: "sandbox", Digest: [32]byte{3}},
 	}
