@@ -104,7 +104,7 @@ func (v *visit) answer(view *explainView) error {
 	}
 	e, err := v.Service.Explain(v.ctx(), asked)
 	if manager.CodeOf(err) == manager.CodeNotFound {
-		view.Wrong = strings.ToUpper(err.Error()[:1]) + err.Error()[1:] + "."
+		view.Wrong = web.Sentence(err.Error())
 		return nil
 	}
 	if err != nil {

@@ -82,17 +82,17 @@ func (s *Site) told(r *http.Request, err error) (status int, title, text string)
 	if e, ok := errors.AsType[*manager.Error](err); ok {
 		switch e.Code {
 		case manager.CodeNotFound:
-			return http.StatusNotFound, "Not found", e.Message
+			return http.StatusNotFound, "Not found", Sentence(e.Message)
 		case manager.CodeForbidden:
-			return http.StatusForbidden, "You may not do that", e.Message
+			return http.StatusForbidden, "You may not do that", Sentence(e.Message)
 		case manager.CodeUnauthorized:
-			return http.StatusUnauthorized, "Log in first", e.Message
+			return http.StatusUnauthorized, "Log in first", Sentence(e.Message)
 		case manager.CodeInvalid:
-			return http.StatusUnprocessableEntity, "That did not fit", e.Error()
+			return http.StatusUnprocessableEntity, "That did not fit", Sentence(e.Error())
 		case manager.CodeTooMany:
 			return http.StatusTooManyRequests, "Too many tries", "Too many passwords were wrong. Try again in " + waitWords(e.RetryAfter) + "."
 		case manager.CodeConflict, manager.CodeStale:
-			return http.StatusConflict, "That is no longer so", e.Message
+			return http.StatusConflict, "That is no longer so", Sentence(e.Message)
 		case manager.CodeUnavailable:
 			s.Logger.ErrorContext(r.Context(), "the portal is without its store", "error", err, "method", r.Method, "path", r.URL.Path)
 			return http.StatusServiceUnavailable, "The portal is not available", "It cannot reach its data right now. " + s.Keys + "Try again in a few seconds."

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/partnergate/partnergate/manager"
 )
@@ -185,4 +187,17 @@ func Share(part, whole int64) string {
 		return "0%"
 	}
 	return fmt.Sprintf("%.1f%%", float64(part)/float64(whole)*100)
+}
+
+// Sentence is a message of the domain as a reader gets it: with a capital and a full stop.
+func Sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	first, size := utf8.DecodeRuneInString(text)
+	text = string(unicode.ToUpper(first)) + text[size:]
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
 }

@@ -87,3 +87,11 @@ func TestDescriptions(t *testing.T) {
 		t.Errorf("the spans are %v", got)
 	}
 }
+
+func TestSentence(t *testing.T) {
+	for text, want := range map[string]string{"": "", "there is no x": "There is no x.", "It is so.": "It is so.", "über uns": "Über uns."} {
+		if got := Sentence(text); got != want {
+			t.Errorf("%q is %q", text, got)
+		}
+	}
+}
