@@ -21,13 +21,19 @@ type catalogOperation struct {
 	Operation   string `json:"operation"`
 }
 
-// catalog is the list that the pages show, for programs.
-func (s *server) catalog(v *visit) error {
+// catalogHere is the catalog of the environment that the page is about.
+func (v *visit) catalogHere() (*scope, *manager.Catalog, error) {
 	e, err := v.oneEnvironment()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	catalog, err := s.Service.Catalog(v.ctx(), v.name(), e.name())
+	catalog, err := v.Service.Catalog(v.ctx(), v.name(), e.name())
+	return e, catalog, err
+}
+
+// catalog is the list that the pages show, for programs.
+func (s *server) catalog(v *visit) error {
+	_, catalog, err := v.catalogHere()
 	if err != nil {
 		return err
 	}

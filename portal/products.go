@@ -46,11 +46,7 @@ type operationView struct {
 }
 
 func (s *server) products(v *visit) error {
-	e, err := v.oneEnvironment()
-	if err != nil {
-		return err
-	}
-	catalog, err := s.Service.Catalog(v.ctx(), v.name(), e.name())
+	e, catalog, err := v.catalogHere()
 	if err != nil {
 		return err
 	}
