@@ -95,6 +95,7 @@ func (s *server) visit(w http.ResponseWriter, r *http.Request) (*visit, error) {
 	chosen := v.membership(s.Sessions.GetString(ctx, sessionPartner))
 	if chosen == nil {
 		chosen = &v.memberships[0]
+		s.Sessions.Put(ctx, sessionPartner, chosen.Partner) // another membership that comes later does not change what pages are about
 	}
 	v.role = chosen.Role
 	v.partner, err = read[*manager.Partner](ctx, s.Service, manager.Ref{Kind: manager.KindPartner, Name: chosen.Partner})
