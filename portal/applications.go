@@ -224,7 +224,7 @@ func (v *visit) showApplicationForm(status int, form applicationForm) error {
 	if err != nil {
 		return err
 	}
-	v.server.Render(v.w, v.r, status, applicationNewView{Frame: v.frame("New application", "applications", e), Form: form})
+	v.Render(v.w, v.r, status, applicationNewView{Frame: v.frame("New application", "applications", e), Form: form})
 	return nil
 }
 
