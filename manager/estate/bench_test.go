@@ -3,6 +3,7 @@ package estate_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +21,8 @@ import (
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/estate"
 	"github.com/partnergate/partnergate/manager/httpapi"
+	"github.com/partnergate/partnergate/manager/mongo"
+	"github.com/partnergate/partnergate/manager/mongo/mongod"
 	"github.com/partnergate/partnergate/manager/sqlite"
 	"github.com/partnergate/partnergate/portal"
 )
@@ -36,13 +40,27 @@ type running struct {
 	*manager.Service
 	estate   *estate.Estate
 	store    manager.Store
-	path     string // of the store
+	path     string // of the store: a file, or the name of a database
 	registry *prometheus.Registry
 	http     *httptest.Server
 	stop     func() error
 }
 
+// onMongo measures on a MongoDB that is started for it, in place of SQLite: go test -bench Lists ./manager/estate -args -mongodb
+var onMongo = flag.Bool("mongodb", false, "measure on MongoDB")
+
+// database is what -mongodb starts.
+var database *mongod.Set
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if *onMongo {
+		var err error
+		if database, err = mongod.Start(context.Background(), mongod.Options{}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	code := m.Run()
 	if shared.dir != "" {
 		if err := errors.Join(shared.value.stop(), os.RemoveAll(shared.dir)); err != nil {
@@ -50,7 +68,20 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 	}
+	if database != nil {
+		if err := database.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
 	os.Exit(code)
+}
+
+func openStore(ctx context.Context, path string) (manager.Store, error) {
+	if database != nil {
+		return mongo.Open(ctx, database.URL(strings.Trim(strings.NewReplacer("/", "_", ".", "_").Replace(path), "_")))
+	}
+	return sqlite.Open(ctx, path)
 }
 
 // shared is the large estate, made for the first measurement that needs it: it takes a while.
@@ -95,7 +126,7 @@ func partnerOf(e *estate.Estate) string { return e.Keys[0].Partner }
 
 // open starts a manager on a store.
 func open(ctx context.Context, path string) (*running, error) {
-	store, err := sqlite.Open(ctx, path)
+	store, err := openStore(ctx, path)
 	if err != nil {
 		return nil, err
 	}
