@@ -129,7 +129,7 @@ func readTime(name, text string) (time.Time, error) {
 func (v *visit) spanLinks() []web.Link {
 	now := v.Now().UTC()
 	u := *v.r.URL
-	u.RawQuery = url.Values(u.Query()).Encode()
+	u.RawQuery = u.Query().Encode()
 	query := u.Query()
 	query.Del("to")
 	u.RawQuery = query.Encode()
