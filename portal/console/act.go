@@ -228,21 +228,3 @@ func (s *server) changeState(v *visit) error {
 	}
 	return v.redirect(partnerURL(v.r.PathValue("partner")), notice, stored.Meta().Revision)
 }
-
-// changeDoneView is how far a change has come, as a page of its own.
-type changeDoneView struct{ Frame frame }
-
-func (s *server) changeDone(v *visit) error {
-	version, err := strconv.ParseInt(v.r.PathValue("version"), 10, 64)
-	if err != nil || version < 1 || version > s.Service.PolicyVersion() {
-		return web.ErrNotFound
-	}
-	f, err := v.frame("Change", home)
-	if err != nil {
-		return err
-	}
-	if f.Change, err = v.change(version); err != nil {
-		return err
-	}
-	return v.render(changeDoneView{f})
-}

@@ -87,11 +87,5 @@ func auditRowOf(e *manager.AuditEntry) auditRow {
 	return row
 }
 
-// auditURL is the log of one thing.
-func auditURL(kind manager.Kind, partner, name string) string {
-	q := url.Values{"kind": {string(kind)}, "name": {name}}
-	if partner != "" {
-		q.Set("partner", partner)
-	}
-	return "/admin/audit?" + q.Encode()
-}
+// auditURL is the log with some filters.
+func auditURL(filters url.Values) string { return "/admin/audit?" + filters.Encode() }

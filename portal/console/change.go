@@ -2,8 +2,10 @@ package console
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/portal/web"
 )
 
 // changeView tells how far a change of policy has come.
@@ -49,4 +51,22 @@ func (v *visit) redirect(to, notice string, version int64) error {
 	}
 	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
 	return nil
+}
+
+// changeDoneView is how far a change has come, as a page of its own.
+type changeDoneView struct{ Frame frame }
+
+func (s *server) changeDone(v *visit) error {
+	version, err := strconv.ParseInt(v.r.PathValue("version"), 10, 64)
+	if err != nil || version < 1 || version > s.Service.PolicyVersion() {
+		return web.ErrNotFound
+	}
+	f, err := v.frame("Change", home)
+	if err != nil {
+		return err
+	}
+	if f.Change, err = v.change(version); err != nil {
+		return err
+	}
+	return v.render(changeDoneView{f})
 }

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"net/url"
+
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/portal/web"
 )
@@ -75,8 +77,7 @@ func (s *server) partner(v *visit) error {
 		Created: web.Day(partner.Metadata.CreatedAt), Updated: web.Ago(partner.Metadata.UpdatedAt, v.Now()), RequestsURL: requestsURL("partner", name),
 	}
 	if v.may(manager.MayReadAudit) {
-		view.LogURL = requestsURL("partner", name)
-		view.LogURL = "/admin/audit" + view.LogURL[len("/admin/requests"):]
+		view.LogURL = auditURL(url.Values{"partner": {name}})
 	}
 	if view.Frame, err = v.frame(view.Title, "/admin/partners"); err != nil {
 		return err

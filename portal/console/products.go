@@ -113,7 +113,7 @@ func (s *server) product(v *visit) error {
 		view.Capacity = web.LimitWords(manager.Limit{Rate: p.Spec.Capacity})
 	}
 	if v.may(manager.MayReadAudit) {
-		view.LogURL = auditURL(manager.KindProduct, "", name)
+		view.LogURL = auditURL(url.Values{"kind": {string(manager.KindProduct)}, "name": {name}})
 	}
 	for _, environment := range slices.Sorted(maps.Keys(p.Spec.Environments)) {
 		view.Hosts = append(view.Hosts, hostRow{environment, p.Spec.Environments[environment].Hosts})
