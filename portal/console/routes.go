@@ -27,6 +27,7 @@ const home = "/admin"
 // table are all routes. The console is built from it and from nothing else.
 func (s *server) table() []route {
 	return []route{
+		{pattern: "GET /admin/{$}", needs: anybody, open: http.RedirectHandler(home, http.StatusSeeOther).ServeHTTP},
 		{pattern: "GET /admin/login", needs: anybody, open: s.loginForm},
 		{pattern: "POST /admin/login", needs: anybody, open: s.login},
 		{pattern: "POST /admin/logout", needs: anybody, open: s.logout},
