@@ -152,6 +152,7 @@ func TestBrokenConfigurations(t *testing.T) {
 		{"a field twice", "quota", manager(good + `, "token": "u"`), "manager.token is there twice"},
 		{"wrong type", "quota", `{"manager": {` + good + `}, "max_stale": 24}`, "max_stale: a text"},
 		{"wrong duration", "quota", `{"manager": {` + good + `}, "max_stale": "1 day"}`, `"1 day" is no time`},
+		{"wrong environment", "quota", `{"manager": {` + good + `}, "environment": "Sandbox"}`, `"Sandbox" cannot be the name of an environment`},
 		{"wrong mode", "quota", `{"manager": {` + good + `}, "mode": "log"}`, "neither enforce nor shadow"},
 		{"wrong headers", "quota", `{"manager": {` + good + `}, "rate_limit_headers": "yes"}`, "always, refusals and never"},
 		{"something behind", "quota", `{"manager": {` + good + `}} x`, "follows the closing brace"},

@@ -152,8 +152,23 @@ func (c *Config) setEnvironment(value string) error {
 	if value == "" {
 		return configError("environment is empty; leave it out or name an environment")
 	}
+	if !label(value) {
+		return configError(`environment: "` + value + `" cannot be the name of an environment: a name has at most 63 of a-z, 0-9 and -, with a letter or digit at both ends`)
+	}
 	c.Environment = value
 	return nil
+}
+
+// label tells whether text is a DNS label (RFC 1123) as names of resources are: in lower case.
+func label(text string) bool {
+	for i := range len(text) {
+		c := text[i]
+		alphanumeric := 'a' <= c && c <= 'z' || '0' <= c && c <= '9'
+		if !alphanumeric && (c != '-' || i == 0 || i == len(text)-1) {
+			return false
+		}
+	}
+	return 0 < len(text) && len(text) <= policy.MaxName
 }
 
 func (c *Config) setMaxStale(value string) error {

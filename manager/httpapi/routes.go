@@ -53,7 +53,6 @@ func (a *api) openRoutes(registry *prometheus.Registry) []route {
 		{get, "/healthz", open, a.healthz},
 		{get, "/readyz", open, a.readyz},
 		{get, "/wasm/:file", open, a.module},
-		{http.MethodHead, "/wasm/:file", open, a.module},
 		{get, "/api/v1/openapi.json", open, a.openAPI},
 	}
 	if registry != nil {
@@ -62,6 +61,9 @@ func (a *api) openRoutes(registry *prometheus.Registry) []route {
 			metrics.ServeHTTP(c.Writer, c.Request)
 			return nil
 		}})
+	}
+	for _, r := range all { // load balancers and downloads ask with HEAD
+		all = append(all, route{http.MethodHead, r.path, r.needs, r.answer})
 	}
 	return all
 }
