@@ -2,6 +2,7 @@ package manager
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -77,6 +78,12 @@ func checkGateway(gateway string, p *problems) {
 	u, err := url.Parse(gateway)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		p.addf(0, "spec.gateway", "%q is no base URL; write it as https://api.example.test", shortened(gateway))
+		return
+	}
+	if address, err := netip.ParseAddr(u.Hostname()); err == nil {
+		if kind := NoGatewayAddress(address); kind != "" {
+			p.addf(0, "spec.gateway", "%s is %s, which the manager does not call; give the gateway's own address", shortened(u.Hostname()), kind)
+		}
 	}
 }
 
