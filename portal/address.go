@@ -60,7 +60,7 @@ func (a address) curl(method, path string) string {
 	if a.host != "" {
 		line.WriteString(nextLine + `-H "host: ` + shellQuoted(a.host) + `"`)
 	}
-	if method == "POST" || method == "PUT" || method == "PATCH" {
+	if hasBody(method) {
 		line.WriteString(nextLine + `-H "content-type: application/json" -d '{}'`)
 	}
 	return line.String()

@@ -167,7 +167,7 @@ func (v *visit) tryLine(environment string) (string, error) {
 			groups = append(groups, groupsOf(p, where.Spec.Gateway)...)
 		}
 	}
-	return firstCurl(groups), nil
+	return easiest(groups).Curl, nil
 }
 
 // key is the key that the address names, with its application.

@@ -20,6 +20,7 @@ var views = map[string]any{
 	"message":         messageView{},
 	"products":        productsView{},
 	"product":         productView{},
+	"try":             tryView{},
 	"applications":    applicationsView{},
 	"application-new": applicationNewView{},
 	"key-new":         keyNewView{},

@@ -28,7 +28,10 @@ type Config struct {
 }
 
 // server is the portal at work. Its methods are the pages.
-type server struct{ *web.Site }
+type server struct {
+	*web.Site
+	tries *tries
+}
 
 // New checks templates and assets and returns the portal. Missing assets are
 // logged and named on every page; the pages work without them.
@@ -68,7 +71,7 @@ func newServer(c Config) (*server, error) {
 	if err != nil || public.Scheme != "http" && public.Scheme != "https" || public.Host == "" {
 		return nil, errors.New("portal: the public URL must be like https://partners.example.com, not " + c.PublicURL)
 	}
-	s := &server{&web.Site{
+	s := &server{tries: newTries(nil), Site: &web.Site{
 		Service:     c.Service,
 		PublicURL:   strings.TrimRight(c.PublicURL, "/"),
 		Secure:      public.Scheme == "https",

@@ -25,8 +25,8 @@ type productView struct {
 	Limits       []limitView
 	Groups       []operationGroup
 	Count        string
-	Curl         string // the first line to try
-	Metered      bool   // a limit tells what is spent
+	First        operationView // the one to try first
+	Metered      bool          // a limit tells what is spent
 }
 
 type hostView struct{ Host, URL string }
@@ -118,7 +118,7 @@ func (v *visit) fill(view *productView, p *manager.CatalogProduct, e *scope) err
 	}
 	view.Groups = groupsOf(*p, gateway)
 	view.Count = web.Count(int64(len(p.Operations)+len(p.Suspended)), "operation")
-	view.Curl = firstCurl(view.Groups)
+	view.First = easiest(view.Groups)
 	uses, err := v.Service.LimitUse(v.ctx(), v.name(), e.name())
 	if err != nil {
 		return err
@@ -138,6 +138,9 @@ func groupsOf(p manager.CatalogProduct, gateway string) []operationGroup {
 		if len(p.Hosts) > 0 {
 			where := addressOf(gateway, p.Hosts[0])
 			o.URL, o.Curl = where.url(o.Path), where.curl(o.Method, o.Path)
+			if o.Callable {
+				o.Try = tryURL(o.catalogOperation)
+			}
 		}
 		if _, ok := at[o.Tag]; !ok {
 			at[o.Tag] = len(groups)
@@ -149,17 +152,17 @@ func groupsOf(p manager.CatalogProduct, gateway string) []operationGroup {
 	return groups
 }
 
-// firstCurl is the line of the easiest operation to try; empty where none can be called.
-func firstCurl(groups []operationGroup) string {
-	best, line := 0, ""
+// easiest is the easiest operation to try; an empty one where none can be called.
+func easiest(groups []operationGroup) operationView {
+	best, easiest := 0, operationView{}
 	for _, group := range groups {
 		for _, o := range group.Operations {
 			if ease := o.ease(); ease > best {
-				best, line = ease, o.Curl
+				best, easiest = ease, o
 			}
 		}
 	}
-	return line
+	return easiest
 }
 
 // ease is how easily an operation is tried: a GET without parameters before a

@@ -10,7 +10,7 @@ import (
 
 func TestQuotaUse(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	v := &visit{server: &server{&web.Site{Now: func() time.Time { return now }}}}
+	v := &visit{server: &server{Site: &web.Site{Now: func() time.Time { return now }}}}
 	quota := manager.Limit{Name: "monthly", Quota: &manager.Quota{Requests: 100, Per: "month"}}
 	held := manager.CatalogProduct{
 		Subscription: &manager.Subscription{Metadata: manager.Metadata{Name: "mine"}},

@@ -43,6 +43,7 @@ type operationView struct {
 	Deprecated  bool
 	URL         string
 	Curl        string
+	Try         string // address at which it can be tried; empty where it cannot be called
 }
 
 func (s *server) products(v *visit) error {

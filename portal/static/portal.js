@@ -81,6 +81,12 @@
     listed = document.querySelectorAll("#log > li").length;
   });
   document.addEventListener("htmx:after:swap", () => {
+    const answer = document.querySelector("#outcome > *");
+    if (answer) { // of a call that was tried
+      answer.scrollIntoView({block: "nearest"});
+      announce(answer.querySelector("[data-said]")?.textContent ?? "");
+      return;
+    }
     const items = document.querySelectorAll("#log > li");
     announce(items.length === 1 ? "1 request" : `${items.length} requests`);
     if (document.activeElement === document.body && items.length > listed) {
