@@ -168,8 +168,8 @@ func TestTriesThatAreNotMade(t *testing.T) {
 		"no operation":            tried(""),
 		"no such operation":       tried("GET /payments/payments"),
 		"another's product":       strings.Replace(tried("listPayments"), "payments", "nothing", 1),
-		"a suspended one":         tryURL(catalogOperation{Product: "identity", Environment: "sandbox", Operation: "createCheck"}),
-		"one of elsewhere":        tryURL(catalogOperation{Product: "ledger", Environment: "production", Operation: "listBookings"}),
+		"a suspended one":         tryURL(catalogOperation{Product: "identity", Environment: "sandbox", Operation: "startCheck"}),
+		"one of elsewhere":        tryURL(catalogOperation{Product: "ledger", Environment: "production", Operation: "listEntries"}),
 		"no such environment":     strings.Replace(tried("listPayments"), "sandbox", "moon", 1),
 		"an address as a product": "/products/" + url.PathEscape("http://evil.test/") + "/try?operation=listPayments",
 	} {
