@@ -66,7 +66,8 @@ func (d *decisions) stepOne(ctx context.Context, policyNow *state, stored Bucket
 	}
 	out := bucket.Step(lease.Input{
 		ID: stored.ID, Now: d.now.UnixMilli(), Contract: policyNow.contract(id, d.now), Proxy: d.x.id, Report: d.reports[stored.ID],
-		Gone: func(proxy string) (int64, bool) { return d.gone(ctx, proxy) },
+		Since: max(d.x.proxy.LastSync.UnixMilli(), 0),
+		Gone:  func(proxy string) (int64, bool) { return d.gone(ctx, proxy) },
 	})
 	d.take(stored.ID, &out)
 	if after := bucket.Append(nil); !bytes.Equal(after, stored.State) && (stored.Revision > 0 || !bucket.Empty()) {

@@ -107,3 +107,45 @@ func TestProxiesWithOneNodeID(t *testing.T) {
 		Seen:     "100 admitted, 50 refused",
 	})
 }
+
+// TestRateFollowsTheTraffic floods one of two proxies while the other has
+// hardly any traffic, then the other: each time that one gets nearly the whole
+// contract within seconds, and never more.
+func TestRateFollowsTheTraffic(t *testing.T) {
+	m := newManager(t, "[{name: rate, rate: {requests: 20, per: second, burst: 20}}]")
+	one := m.proxy(t, "one", 1, combined(configuration)...)
+	two := m.proxy(t, "two", 1, combined(configuration)...)
+	admits := func(p *testharness.Proxy) int {
+		response, err := p.Do(m.request("acme"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if read(t, response).code() == "" {
+			return 1
+		}
+		return 0
+	}
+	second := func(busy, calm *testharness.Proxy) (admitted int) {
+		for range 20 {
+			admitted += admits(busy) + admits(busy)
+			m.clock.Advance(50 * time.Millisecond)
+		}
+		return admitted + admits(calm)
+	}
+	for range 10 {
+		second(one, two) // until both have a share
+	}
+	const seconds, contract, burst = 15, 20, 20
+	for _, p := range [][2]*testharness.Proxy{{one, two}, {two, one}} {
+		for range 10 {
+			second(p[0], p[1])
+		}
+		admitted := 0
+		for range seconds {
+			admitted += second(p[0], p[1])
+		}
+		if admitted < seconds*contract*9/10 || admitted > seconds*contract+burst {
+			t.Errorf("%d requests were admitted in %d seconds, want nearly %d", admitted, seconds, seconds*contract)
+		}
+	}
+}

@@ -36,6 +36,7 @@ type Input struct {
 	Contract Contract
 	Proxy    string         // who asks
 	Report   *policy.Report // what it says of the bucket; nil where it says nothing new
+	Since    int64          // when it made its batch before, Unix milliseconds; 0 for never
 	// Gone tells since when a proxy counts as gone, in Unix milliseconds, if it
 	// does. What it holds is given on. The one who asks is not gone.
 	Gone func(proxy string) (since int64, gone bool)
@@ -91,6 +92,8 @@ type holder struct {
 	level      int64 // units in the open grant
 	inFlight   int64 // requests in flight beyond held.size
 
+	demand int64 // requests in 1,000,000 ms, averaged; rates and quotas
+
 	// Quotas.
 	tokens     int64 // at most so many unspent, those in the open grant included
 	adding     int64 // tokens in the open grant
@@ -98,7 +101,6 @@ type holder struct {
 	spent      bool  // the open grant says that nothing is left
 	recalledAt int64 // since when others want its tokens; 0 where they do not
 	starved    bool  // it wants tokens and got none
-	demand     int64 // requests in 1,000,000 ms, averaged
 	demandAt   int64 // when demand was reported
 }
 
@@ -184,11 +186,13 @@ func (b *Bucket) removeGone(in *Input) {
 // usedGrain keeps a bucket's state from changing with every report.
 const usedGrain = 5_000 // milliseconds
 
-// used notes that a request has asked for the bucket.
-func (h *holder) used(r *policy.Report, now int64) {
-	if (r.Wanted || r.Demand > 0 || r.InFlight > 0) && now-h.usedAt >= usedGrain {
-		h.usedAt = now
+// used notes that a request has asked for the bucket, and reports whether it did.
+func (h *holder) used(r *policy.Report, now int64) bool {
+	if !r.Wanted && r.Demand == 0 && r.InFlight == 0 || now-h.usedAt < usedGrain {
+		return false
 	}
+	h.usedAt = now
+	return true
 }
 
 func (h *holder) usedSince(t int64) bool { return h.usedAt > t }

@@ -15,7 +15,9 @@ func (b *Bucket) stepShares(in Input) Outcome {
 	}
 	if in.Report != nil {
 		b.acknowledge(h, in.Report)
-		h.used(in.Report, in.Now)
+		if h.used(in.Report, in.Now) && b.kind.Rate() {
+			h.measureRate(&in)
+		}
 	}
 	out := Outcome{}
 	if b.ended() && !h.open && (h.held == share{} && h.inFlight == 0 || h.stranger) {
@@ -133,7 +135,7 @@ func (b *Bucket) acknowledge(h *holder, r *policy.Report) {
 // grantShare brings a holder nearer to its due.
 func (b *Bucket) grantShare(h *holder, in *Input, out *Outcome) {
 	due := b.dues(in.Now)
-	if next := b.towards(h, due[h.proxy]); !h.open && (next != h.held || h.stranger) {
+	if next := b.towards(h, due[h.proxy]); !h.open && (h.stranger || next != h.held && !b.enough(h, next, due)) {
 		b.offer(h, next)
 		out.Grant = b.shareGrant(h, in.ID)
 	}
@@ -174,6 +176,23 @@ func (b *Bucket) towards(h *holder, due share) share {
 	return next
 }
 
+// enough tells whether a share of a rate is so near the next one that it may
+// stay: what is asked for is never quite the same.
+func (b *Bucket) enough(h *holder, next share, due map[string]share) bool {
+	if !b.kind.Rate() || next.size < b.unit() || !near(next.rate, h.held.rate) || !near(next.size, h.held.size) {
+		return false
+	}
+	for i := range b.holders {
+		if o := &b.holders[i]; o.hungers(due[o.proxy]) {
+			return false
+		}
+	}
+	total, whole := b.total(), b.whole()
+	return total.rate <= whole.rate && total.size <= whole.size
+}
+
+func near(next, held int64) bool { return max(next-held, held-next) <= held/8 }
+
 // offer makes a grant of a share, with as many units of the pool as the burst grows by.
 func (b *Bucket) offer(h *holder, next share) {
 	h.nextEpoch()
@@ -195,12 +214,12 @@ func (b *Bucket) shareGrant(h *holder, id string) *policy.Grant {
 }
 
 // nudges lists those who hold more than their due, as many as it takes to feed
-// the one who asks, where that one has nothing; and those who have nothing and
-// can be given something.
+// the one who asks, where that one has nothing or hungers; and those who have
+// nothing and can be given something.
 func (b *Bucket) nudges(asks *holder, due map[string]share, lacks bool) (list []string) {
-	lacking := int64(0)
-	if lacks {
-		lacking = due[asks.proxy].size
+	var missing share
+	if gets, has := due[asks.proxy], asks.most(); lacks || b.kind.Rate() && asks.hungers(gets) {
+		missing = share{gets.rate - has.rate, gets.size - has.size}
 	}
 	unit := b.unit()
 	free := b.free().size
@@ -210,11 +229,13 @@ func (b *Bucket) nudges(asks *holder, due map[string]share, lacks bool) (list []
 			continue
 		}
 		has, gets := o.most(), due[o.proxy]
+		over := share{has.rate - gets.rate, has.size - gets.size}
 		switch {
-		case has.size > gets.size && lacking > 0:
-			lacking -= has.size - gets.size
+		case over.rate > 0 && missing.rate > 0 || over.size > 0 && missing.size > 0:
+			missing.rate -= over.rate
+			missing.size -= over.size
 			list = append(list, o.proxy)
-		case !o.open && has.size < unit && gets.size >= unit && free >= unit && lacking <= 0:
+		case !o.open && has.size < unit && gets.size >= unit && free >= unit && missing.size <= 0:
 			free -= gets.size
 			list = append(list, o.proxy)
 		}

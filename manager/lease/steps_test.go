@@ -2,6 +2,8 @@ package lease
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/partnergate/partnergate/filters/policy"
@@ -16,6 +18,7 @@ type table struct {
 	contract  Contract
 	gone      map[string]bool
 	goneSince int64
+	since     int64
 	epochs    map[string]uint64
 }
 
@@ -26,7 +29,7 @@ func newTable(t *testing.T, kind policy.LimitKind, c Contract) *table {
 // report makes a step for a proxy, which acknowledges what it got before.
 func (x *table) report(proxy string, r policy.Report) Outcome {
 	r.Epoch = x.epochs[proxy]
-	out := x.b.Step(Input{ID: "id", Now: x.now, Contract: x.contract, Proxy: proxy, Report: &r, Gone: func(p string) (int64, bool) { return x.goneSince, x.gone[p] }})
+	out := x.b.Step(Input{ID: "id", Now: x.now, Contract: x.contract, Proxy: proxy, Report: &r, Since: x.since, Gone: func(p string) (int64, bool) { return x.goneSince, x.gone[p] }})
 	if out.Grant != nil {
 		x.epochs[proxy] = out.Grant.Epoch
 	}
@@ -119,6 +122,63 @@ func TestIdleShareGoesToTheOthers(t *testing.T) {
 	x.wants("b")
 	x.wants("b")
 	x.expect("a's slots", grant(x.wants("a")).Slots, int64(4))
+}
+
+// traffic is proxies that ask so often in each second, and sync once in it. It
+// returns how many requests each was let through in the last second.
+func (x *table) traffic(seconds int, asked map[string]int64) map[string]int64 {
+	admitted := map[string]int64{}
+	for range seconds {
+		x.now += 1000
+		for _, proxy := range slices.Sorted(maps.Keys(asked)) {
+			got := int64(0)
+			if at, found := x.b.find(proxy); found {
+				got = min(asked[proxy], x.b.holders[at].held.rate*1000/requests)
+			}
+			admitted[proxy] = got
+			x.since = x.now - 1000
+			out := x.report(proxy, policy.Report{Demand: uint64(got), Wanted: asked[proxy] > 0 && got == 0})
+			for _, nudged := range append(out.Nudge, proxy) { // what they are told, they say that they have taken in
+				x.report(nudged, policy.Report{})
+				x.report(nudged, policy.Report{})
+			}
+		}
+	}
+	return admitted
+}
+
+// A rate follows the traffic: 429 comes when the contract is spent, and not when
+// an equal part of it is.
+func TestRateGoesWhereTheTrafficIs(t *testing.T) {
+	x := newTable(t, policy.RatePerSecond, Contract{Requests: 100, Burst: 100})
+	flood := func(a, b int64) map[string]int64 { return x.traffic(30, map[string]int64{"a": a, "b": b}) }
+	for _, c := range []struct{ a, b, leastA, leastB int64 }{
+		{1000, 1000, 49, 49}, // both ask for more than there is
+		{1000, 0, 95, 0},
+		{1, 1000, 1, 90},
+		{60, 20, 60, 20},
+		{1000, 30, 60, 30},
+		{0, 1000, 0, 95},
+		{1000, 1000, 45, 45}, // a comes back
+	} {
+		got := flood(c.a, c.b)
+		if got["a"] < c.leastA || got["b"] < c.leastB {
+			t.Errorf("asked for %d and %d, %d and %d were let through; want at least %d and %d", c.a, c.b, got["a"], got["b"], c.leastA, c.leastB)
+		}
+	}
+}
+
+// Traffic that is the same, as far as traffic is, moves no shares.
+func TestSteadyTrafficMovesNothing(t *testing.T) {
+	x := newTable(t, policy.RatePerSecond, Contract{Requests: 100, Burst: 100})
+	x.traffic(30, map[string]int64{"a": 20, "b": 30})
+	grants := x.epochs["a"] + x.epochs["b"]
+	for i := range int64(60) {
+		x.traffic(1, map[string]int64{"a": 20 + i%4, "b": 30 - i%5})
+	}
+	if moved := x.epochs["a"] + x.epochs["b"] - grants; moved > 4 {
+		t.Errorf("shares moved %d times in a minute", moved)
+	}
 }
 
 func TestScarceContractIsUsedInTurn(t *testing.T) {

@@ -57,6 +57,7 @@ type proxy struct {
 	reply    []policy.Grant
 	forget   bool
 	lastSync int64
+	since    int64 // the sync before
 }
 
 type batch struct {
@@ -168,7 +169,7 @@ func (w *world) receive(b *batch) ([]policy.Grant, bool) {
 	}
 	if b.sequence > p.stored {
 		b.fresh = true
-		p.stored, p.lastSync = b.sequence, w.now
+		p.stored, p.since, p.lastSync = b.sequence, p.lastSync, w.now
 		p.reply, p.forget = nil, false
 		if len(b.reports) == 0 {
 			w.step(p, nil)
@@ -188,7 +189,7 @@ func (w *world) step(p *proxy, r *policy.Report) Outcome {
 			w.t.Fatal(err)
 		}
 	}
-	out := bucket.Step(Input{ID: w.id, Now: w.now, Contract: w.contract, Proxy: p.id, Report: r, Gone: func(id string) (int64, bool) {
+	out := bucket.Step(Input{ID: w.id, Now: w.now, Contract: w.contract, Proxy: p.id, Report: r, Since: p.since, Gone: func(id string) (int64, bool) {
 		if id == p.id {
 			w.t.Fatal("the one who asks is not gone")
 		}
