@@ -2,6 +2,8 @@ package portal
 
 import (
 	"flag"
+	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -96,6 +98,7 @@ func TestLooks(t *testing.T) {
 	for _, l := range looks(key) {
 		b.inspect(l, axe)
 	}
+	b.lookAtTries(e, axe)
 	b.showKey()
 	b.examine("key-shown", axe)
 	b.open("/members/invite")
@@ -267,6 +270,46 @@ func (b *tab) accessible(where, axe string, colours bool) {
 	for _, v := range eval[[]violation](b, "axe.run("+rules+").then((r) => r.violations)") {
 		b.t.Errorf("%s: axe-core %s %s: %s\n%+v", where, v.Impact, v.ID, v.Help, v.Nodes)
 	}
+}
+
+// lookAtTries looks at the form of a try, at an answer, a refusal and a mistake.
+func (b *tab) lookAtTries(e *estate, axe string) {
+	b.t.Helper()
+	form := "/products/payments/try?environment=sandbox&operation="
+	b.inspect(look{"try", form + "createRefund", ""}, axe)
+	answers := map[string]http.HandlerFunc{
+		"answer": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, "{\n  \"id\": \"ref_20418_3c1f\",\n  \"payment\": \"pay_20418_3c1f\",\n  \"amount\": {\"currency\": \"EUR\", \"value\": \"12.50\"},\n  \"state\": \"pending\"\n}\n")
+		},
+		"refusal": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = io.WriteString(w, `{"type": "http://portal.example.test/docs/errors/limit_exceeded", "title": "Limit exceeded", "status": 429, "code": "limit_exceeded", "request_id": "0a8f6c1e-5d0e-4a55-9d2b-6f1a9c3e7b42", "limit": "throughput"}`)
+		},
+	}
+	for _, name := range []string{"answer", "refusal"} {
+		e.gateway(answers[name])
+		b.sendTry(form, tryKey, "pay_20418_3c1f")
+		eval[chromedp.Void](b, "document.querySelector('.answer .fold').open = true; undefined")
+		b.examine("try-"+name, axe)
+	}
+	b.sendTry(form, "not a key", "..")
+	b.forget("status of 422")
+	b.examine("try-mistake", axe)
+	e.gatewayAt("sandbox", "", nil)
+	b.inspect(look{"try-no-gateway", form + "createRefund", ""}, axe)
+}
+
+func (b *tab) sendTry(form, key, payment string) {
+	b.t.Helper()
+	b.resize(wide)
+	b.open(form + "createRefund")
+	b.do(
+		chromedp.SendKeys(chromedp.CSS("#parameter-0"), payment), chromedp.SendKeys(chromedp.CSS("#try-key"), key),
+		chromedp.Click(chromedp.CSS(".trying button.primary")),
+	)
+	b.await("document.querySelector('#answer .answer-head, #answer [role=alert]')")
 }
 
 // showKey makes a key by hand.

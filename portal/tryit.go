@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/partnergate/partnergate/portal/web"
 )
@@ -270,7 +271,7 @@ func (t *trial) show(r *http.Request, c *called) {
 	}
 	a := tryAnswer{
 		Come: true, Status: strconv.Itoa(c.status), Text: http.StatusText(c.status), Tone: statusTone(c.status),
-		Took: web.Number(c.took.Milliseconds()) + " ms", URL: addressOf(t.gateway, t.host).url(r.URL.RequestURI()), Cut: c.cut, RequestID: requestID,
+		Took: tookWords(c.took), URL: addressOf(t.gateway, t.host).url(r.URL.RequestURI()), Cut: c.cut, RequestID: requestID,
 		LogURL: "/requests?" + url.Values{"environment": {t.view.Environment.Name}, "request_id": {requestID}}.Encode(),
 	}
 	if code != "" {
@@ -289,4 +290,11 @@ func (t *trial) show(r *http.Request, c *called) {
 		a.Binary = web.Count(int64(len(c.body)), "byte") + " of " + title(media, "an unknown type")
 	}
 	t.view.Answer = a
+}
+
+func tookWords(took time.Duration) string {
+	if took < time.Millisecond {
+		return "under 1 ms"
+	}
+	return web.Number(took.Milliseconds()) + " ms"
 }

@@ -81,10 +81,10 @@
     listed = document.querySelectorAll("#log > li").length;
   });
   document.addEventListener("htmx:after:swap", () => {
-    const answer = document.querySelector("#outcome > *");
-    if (answer) { // of a call that was tried
-      answer.scrollIntoView({block: "nearest"});
-      announce(answer.querySelector("[data-said]")?.textContent ?? "");
+    const outcome = document.getElementById("outcome");
+    if (outcome) { // of a call that was tried
+      outcome.scrollIntoView({block: "nearest"});
+      announce(outcome.querySelector("[data-said]")?.textContent ?? "");
       return;
     }
     const items = document.querySelectorAll("#log > li");
