@@ -104,23 +104,25 @@ func ratesDue(users []*holder, whole, now int64) []int64 {
 }
 
 const (
-	recent    = 2 * usedGrain                // milliseconds; who had no request for so long needs little
+	recent    = 2 * usedGrain                // milliseconds; who had no request for so long is asked for less
 	hungry    = int64(maxAmount)             // the demand of one that spends all that it has
 	rateOfOne = policy.RateUnit / demandSpan // the rate that a demand of 1 takes
 	leastSpan = 1000                         // milliseconds that demand is measured over at least
 )
 
 // needsRate is the rate that a proxy is to have where there is enough: a quarter
-// more than is asked for, and a remnant of its equal part at least.
+// more than is asked for, and a remnant of its equal part at least. Who had no
+// request for a while is asked for little, but not for nothing: where a rate is
+// low, or traffic is, requests are far apart.
 func (h *holder) needsRate(whole int64, users int, now int64) int64 {
-	remnant := whole / int64(users) / 16
-	switch {
-	case now-h.usedAt >= recent:
-		return remnant
-	case h.demand >= whole/rateOfOne:
-		return whole
+	need := whole
+	if h.demand < whole/rateOfOne {
+		need = h.demand * rateOfOne * 5 / 4
 	}
-	return min(max(h.demand*rateOfOne*5/4, remnant), whole)
+	if quiet := now - h.usedAt; quiet >= recent {
+		need = min(need, 2*policy.RateUnit/quiet)
+	}
+	return min(max(need, whole/int64(users)/16), whole)
 }
 
 // measureRate notes what is asked for, roughly, so that not every report changes
