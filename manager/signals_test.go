@@ -202,3 +202,57 @@ func TestChangeIsTold(t *testing.T) {
 		t.Fatal("the other manager did not hear of it")
 	}
 }
+
+// unorderedStore tells of changes in the worst order: what is there, then what is gone.
+type unorderedStore struct {
+	*sharedStore
+	gone []manager.Change
+}
+
+func (s *unorderedStore) PolicyChanges(ctx context.Context, _ [16]byte, _ int64) (*manager.PolicyDelta, error) {
+	all, err := s.LoadPolicy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	delta := &manager.PolicyDelta{Revision: all.Revision, Emptied: all.Emptied}
+	for _, r := range all.Resources {
+		delta.Changes = append(delta.Changes, manager.Change{Ref: r.Ref(), After: r})
+	}
+	delta.Changes = append(delta.Changes, s.gone...)
+	return delta, nil
+}
+
+// TestFollowKeyIDToAnotherPartner has the id of a key go from one partner to
+// another between two looks: the manager that follows must still find the key.
+func TestFollowKeyIDToAnotherPartner(t *testing.T) {
+	const id = "legacy-key-1"
+	c := newClock()
+	one, _, stores := pair(t, c, false)
+	two := startService(t, c, &unorderedStore{stores[1], []manager.Change{{Ref: manager.Ref{Kind: manager.KindCredential, Partner: "before", Name: id}}}}, slog.DiscardHandler)
+	var owners []manager.Resource
+	for _, name := range []string{"before", "after"} {
+		owners = append(owners, &manager.Partner{Metadata: manager.Metadata{Name: name}},
+			&manager.Application{Metadata: manager.Metadata{Name: "app", Partner: name}})
+	}
+	if _, err := one.Apply(t.Context(), admin, owners, manager.ApplyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	takeOver := func(partner string) {
+		t.Helper()
+		key := manager.ImportedKey{ID: id, Partner: partner, Application: "app", Environment: "sandbox", Digest: policy.KeyDigest("key of " + partner)}
+		if _, err := one.ImportCredentials(t.Context(), admin, []manager.ImportedKey{key}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	takeOver("before")
+	_, revoked := one.RevokeCredential(t.Context(), admin, id)
+	_, deleted := one.Delete(t.Context(), admin, owners[1].Ref(), manager.AnyRevision)
+	if err := errors.Join(revoked, deleted); err != nil {
+		t.Fatal(err)
+	}
+	takeOver("after")
+	awaitThat(t, "the other manager follows", func() bool { return two.PolicyVersion() == one.PolicyVersion() })
+	if _, err := two.RevokeCredential(t.Context(), admin, id); err != nil {
+		t.Errorf("the manager that follows cannot revoke the key: %v", err)
+	}
+}

@@ -58,12 +58,20 @@ func newState() *state {
 	}
 }
 
-// with returns the state after changes, at a revision.
+// with returns the state after changes, at a revision. As in stores, deletions
+// come first: the id of a key may go from one partner to another.
 func (s *state) with(changes []Change, revision int64) *state {
 	e := &stateEditor{next: *s, mine: map[any]bool{}}
 	e.next.revision, e.next.lookup = revision, &lookup{}
 	for _, c := range changes {
-		e.set(c.Ref, c.After)
+		if c.After == nil {
+			e.set(c.Ref, nil)
+		}
+	}
+	for _, c := range changes {
+		if c.After != nil {
+			e.set(c.Ref, c.After)
+		}
 	}
 	for _, c := range changes {
 		e.forget(c.Ref)
