@@ -126,7 +126,7 @@ func (b *tab) poll(so func() bool) {
 		select {
 		case <-again.C:
 		case <-deadline:
-			b.t.Fatalf("it does not come to pass; the page has %s", eval[string](b, "document.querySelector('#outcome')?.textContent ?? ''"))
+			b.t.Fatalf("it does not come to pass; the page has %s", eval[string](b, "document.querySelector('#tried')?.textContent ?? ''"))
 		}
 	}
 }

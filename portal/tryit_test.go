@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -36,7 +37,7 @@ func (e *estate) gatewayAt(environment, gateway string, resolver *net.Resolver) 
 // serveWith serves the portal changed.
 func (e *estate) serveWith(change func(*server)) {
 	e.t.Helper()
-	s, err := newServer(Config{Service: e.service, PublicURL: "http://portal.example.test", Now: atNoon})
+	s, err := newServer(Config{Service: e.service, PublicURL: "http://portal.example.test", Now: atNoon, Logger: slog.New(slog.NewTextHandler(e.log, nil))})
 	must(e.t, err)
 	change(s)
 	e.server = httptest.NewServer(s.Guard(s.routes()))

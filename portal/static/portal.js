@@ -81,10 +81,10 @@
     listed = document.querySelectorAll("#log > li").length;
   });
   document.addEventListener("htmx:after:swap", () => {
-    const outcome = document.getElementById("outcome");
-    if (outcome) { // of a call that was tried
-      outcome.scrollIntoView({block: "nearest"});
-      announce(outcome.querySelector("[data-said]")?.textContent ?? "");
+    const tried = document.getElementById("tried");
+    if (tried) { // the answer to a call
+      tried.scrollIntoView({block: "nearest"});
+      announce(tried.querySelector("[data-said]")?.textContent ?? "");
       return;
     }
     const items = document.querySelectorAll("#log > li");
