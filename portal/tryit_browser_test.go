@@ -103,6 +103,23 @@ func TestTryInTheBrowser(t *testing.T) {
 	b.quiet()
 }
 
+// TestTriesThatAreTooLong gets a page of the portal in place of an answer, and goes on.
+func TestTriesThatAreTooLong(t *testing.T) {
+	e := newEstate(t)
+	e.gateway(func(http.ResponseWriter, *http.Request) {})
+	b := newTab(t, e.server.URL)
+	b.login(acmeAdmin)
+	b.open(tried("createPayment"))
+	eval[chromedp.Void](b, "document.getElementById('body').value = 'x'.repeat(70000); document.getElementById('try-key').value = 'k'; undefined")
+	b.do(chromedp.Click(chromedp.CSS(".trying button.primary")))
+	b.await("document.querySelector('#tried .message h1')?.textContent === 'That is too much'")
+	eval[chromedp.Void](b, "document.getElementById('body').value = '{}'; undefined")
+	b.do(chromedp.Click(chromedp.CSS(".trying button.primary")))
+	b.await("document.querySelector('#answer .status')?.textContent === '200' && !document.querySelector('#tried .message')")
+	b.forget("status of 413")
+	b.quiet()
+}
+
 // try sends the form with a key, again and again until the answer has a
 // status: the gateway tells nobody when it has the policy and a lease.
 func (b *tab) try(key, status string) {
