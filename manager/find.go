@@ -19,7 +19,7 @@ type Query struct {
 	Partner string // what this partner owns
 	Text    string // in name or title, whatever the case
 	State   State  // of partners and subscriptions
-	Product string // of subscriptions: to this product
+	Product string // of subscriptions that have not ended: to this product
 	Within  *Grant // only what it may read
 	Limit   int    // at most 500; 0 means 100
 	Cursor  string // the Next of the page before, empty for the first
@@ -56,7 +56,7 @@ func (s *Service) Find(_ context.Context, q Query) (*Page, error) {
 
 // selects tells whether a resource of the query's kind is one of those wanted; Text is in lower case.
 func (q *Query) selects(r Resource) bool {
-	return (q.State == "" || stateOf(r) == q.State) && (q.Product == "" || productOf(r) == q.Product) &&
+	return (q.State == "" || stateOf(r) == q.State) && (q.Product == "" || productOf(r) == q.Product && stateOf(r) != StateEnded) &&
 		(q.Text == "" || strings.Contains(r.Meta().Name, q.Text) || strings.Contains(strings.ToLower(titleOf(r)), q.Text))
 }
 

@@ -45,13 +45,7 @@ func notFound(ref Ref) error {
 // ordered by partner and name. limit is at most 500; 0 means 100. cursor is the
 // Next of the page before, empty for the first.
 func (s *Service) List(ctx context.Context, kind Kind, partner string, limit int, cursor string) (*Page, error) {
-	return s.Search(ctx, kind, partner, "", limit, cursor)
-}
-
-// Search is List of those resources that have text in their name or title,
-// whatever the case.
-func (s *Service) Search(ctx context.Context, kind Kind, partner, text string, limit int, cursor string) (*Page, error) {
-	return s.Find(ctx, Query{Kind: kind, Partner: partner, Text: text, Limit: limit, Cursor: cursor})
+	return s.Find(ctx, Query{Kind: kind, Partner: partner, Limit: limit, Cursor: cursor})
 }
 
 // titleOf is a resource's title; a subscription's is the product's name.

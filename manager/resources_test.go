@@ -143,7 +143,7 @@ func TestSearch(t *testing.T) {
 	for text, want := range map[string]int{"": 31, "small": 30, "SMALL-1": 10, "golden one": 3, "no such": 0} {
 		var got []manager.Resource
 		for cursor, more := "", true; more; {
-			page, err := s.Search(ctx, manager.KindPlan, "", text, 4, cursor)
+			page, err := s.Find(ctx, manager.Query{Kind: manager.KindPlan, Text: text, Limit: 4, Cursor: cursor})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,7 +154,7 @@ func TestSearch(t *testing.T) {
 			t.Errorf("%q finds %d plans, want %d", text, len(got), want)
 		}
 	}
-	if _, err := s.Search(ctx, manager.KindPlan, "", strings.Repeat("x", 201), 0, ""); err == nil {
+	if _, err := s.Find(ctx, manager.Query{Kind: manager.KindPlan, Text: strings.Repeat("x", 201)}); err == nil {
 		t.Error("a text longer than any title was taken")
 	}
 }

@@ -210,3 +210,25 @@ func aboutRow(cell string) string {
 	}
 	return ""
 }
+
+// TestPagesOfATeam reads a list page by page with a token that is confined to a
+// team: each page is full, and its cursor names nothing of other teams.
+func TestPagesOfATeam(t *testing.T) {
+	a := newAPI(t)
+	estate, err := os.ReadFile("../testdata/teams.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.must(nil, "POST", "/api/v1/apply", string(estate), "Content-Type", "application/yaml")
+	token := a.token("of-risk", manager.TokenOperator, "risk")
+	for _, path := range []string{"/api/v1/products", "/api/v1/partners/acme/subscriptions"} {
+		var page struct {
+			Items      []struct{ Metadata struct{ Name string } }
+			NextCursor string `json:"next_cursor"`
+		}
+		got := a.must(&page, "GET", path+"?limit=1", "", "Authorization", token)
+		if len(page.Items) != 1 || page.Items[0].Metadata.Name != "risk" || page.NextCursor != "" {
+			t.Errorf("%s: %s", path, got.body)
+		}
+	}
+}

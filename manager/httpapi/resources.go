@@ -49,15 +49,14 @@ func (a *api) list(kind manager.Kind) func(*gin.Context) error {
 		if err := a.partnerExists(c, partner); err != nil {
 			return err
 		}
-		page, err := a.service.Search(c.Request.Context(), kind, partner, q.text("q"), limit, q.text("cursor"))
+		page, err := a.service.Find(c.Request.Context(), manager.Query{
+			Kind: kind, Partner: partner, Text: q.text("q"), Within: principal(c).Grant, Limit: limit, Cursor: q.text("cursor"),
+		})
 		if err != nil {
 			return err
 		}
 		answer := rest.Page[json.RawMessage]{Items: []json.RawMessage{}, NextCursor: page.Next}
 		for _, r := range page.Items {
-			if !a.service.Sees(principal(c).Grant, r) {
-				continue
-			}
 			body, err := manager.MarshalResource(r)
 			if err != nil {
 				return err
