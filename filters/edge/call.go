@@ -37,9 +37,11 @@ func (l *leader) send(c *call, body []byte, now int64, answered, failed func(wha
 	since := now
 	_, err := proxywasm.DispatchHttpCall(l.edge.manager.Cluster, l.headers(c), l.inVersion(body), nil, c.timeout, func(_, bodySize, _ int) {
 		if l.edge.leader != l || !c.out || c.since != since {
-			return // another leads now, or the call was given up
+			return // this VM leads no more, or the call was given up
 		}
-		c.out = false
+		if c.out = false; !l.edge.leads() {
+			return // it stood still until another took its place, which has its own answers
+		}
 		if body, why := l.open(c, bodySize); why != "" {
 			failed(why, nowMillis())
 		} else {

@@ -241,11 +241,16 @@ func (e *Edge) partKey(id policy.PartID, generation byte) string {
 	return string(b)
 }
 
-// writeState tells every VM the process's state. Only a leader writes it.
+// writeState tells every VM the process's state. Only a leader writes it, and
+// never takes back what a later one has published.
 func (e *Edge) writeState(s state) error {
 	e.replica.state = s
-	var value [stateSize]byte
-	return putShared(e.keys.state, s.append(value[:0]))
+	return updateShared(e.keys.state, func(value []byte) ([]byte, bool) {
+		if held, ok := parseState(value); ok && held.serial > s.serial {
+			return nil, false
+		}
+		return s.append(value[:0]), true
+	})
 }
 
 // noteContact records that the policy held is the manager's current one.

@@ -208,9 +208,6 @@ func (l *leader) synced(body string, now int64) {
 		l.syncFailed("the answer is to another batch", now)
 		return
 	}
-	if !l.edge.leads() {
-		return // the one that does gets the same answer
-	}
 	// First the grants: a batch whose answer was not taken in whole is sent again.
 	granted := l.grant(&reply, now)
 	if !l.acknowledged() {
@@ -310,7 +307,6 @@ func (l *leader) syncFailed(why string, now int64) {
 		proxywasm.LogWarn("partnergate: the manager did not take a batch: " + s.call.named(why))
 	}
 	switch {
-	case !l.edge.leads(): // it is another's business
 	case s.call.refused == wire.StaleSequence:
 		l.renumber()
 	case s.call.status == "400" || s.call.status == "413" || s.call.status == "422":
