@@ -80,11 +80,15 @@ func (g *gather) recall(shard int, m *wire.Sync) {
 	for i := range m.Usage {
 		k := kindOf(&m.Usage[i])
 		t, known := s.counts[k]
+		n := m.Usage[i].Count
+		if !known && g.kinds >= 2*maxKinds {
+			count("partnergate_usage_lost", n) // else the manager would refuse the batch, and all were lost
+			continue
+		}
 		if !known {
 			k.clone()
 			g.kinds++
 		}
-		n := m.Usage[i].Count
 		s.counts[k] = tally{t.count + n, t.kept + n}
 	}
 	g.dropped += m.Dropped
