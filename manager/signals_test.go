@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/partnergate/partnergate/filters/policy"
@@ -124,70 +125,76 @@ func TestOutageMakesNobodyGone(t *testing.T) {
 }
 
 // TestNewerThanTheManager has a proxy ask a manager that has not yet heard of
-// the policy that the other gave out.
+// the policy that the other gave out. In the bubble no time passes while the
+// store is asked, however long that takes.
 func TestNewerThanTheManager(t *testing.T) {
-	c := newClock()
-	one, two, _ := pair(t, c, true)
-	leased(t, one)
-	published := one.Published()
-	m := wire.Watch{Proxy: newProcess(t, two, c, "p").id, Schema: policy.SchemaVersion, Lineage: published.Snapshot.Manifest().Lineage,
-		Version: uint64(published.Version), Digest: published.Digest}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	r, err := watch(ctx, two, m)
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatal(err)
-	}
-	if r.Manifest != "" {
-		t.Error("the manager gave out what the proxy has, or an older policy")
-	}
-	if two.PolicyVersion() != one.PolicyVersion() {
-		t.Errorf("the manager did not catch up: version %d, want %d", two.PolicyVersion(), one.PolicyVersion())
-	}
-	// The same revision that another version of the manager compiled otherwise is let be.
-	m.Digest[0]++
-	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if r, err := watch(ctx, two, m); err != nil || r.Manifest != "" {
-		t.Errorf("the proxy would swing between two managers: error %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newClock()
+		one, two, _ := pair(t, c, true)
+		leased(t, one)
+		published := one.Published()
+		m := wire.Watch{Proxy: newProcess(t, two, c, "p").id, Schema: policy.SchemaVersion, Lineage: published.Snapshot.Manifest().Lineage,
+			Version: uint64(published.Version), Digest: published.Digest}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		r, err := watch(ctx, two, m)
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		if r.Manifest != "" {
+			t.Error("the manager gave out what the proxy has, or an older policy")
+		}
+		if two.PolicyVersion() != one.PolicyVersion() {
+			t.Errorf("the manager did not catch up: version %d, want %d", two.PolicyVersion(), one.PolicyVersion())
+		}
+		// The same revision that another version of the manager compiled otherwise is let be.
+		m.Digest[0]++
+		ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if r, err := watch(ctx, two, m); err != nil || r.Manifest != "" {
+			t.Errorf("the proxy would swing between two managers: error %v", err)
+		}
+	})
 }
 
-// TestReadYourWrites changes at one manager, and asks the other, which nobody told, at once.
+// TestReadYourWrites changes at one manager, and asks the other, which nobody told, at once:
+// in the bubble no poll comes in between, and no patience ends.
 func TestReadYourWrites(t *testing.T) {
-	ctx := t.Context()
-	one, two, stores := pair(t, newClock(), true)
-	apply(t, one, estate(t), manager.ApplyOptions{})
-	ref := plan("new", 1).Ref()
-	for name, enter := range map[string]func() error{
-		"a token": func() error { _, err := two.Admission("secret").Principal(ctx, "secret"); return err },
-		"a session": func() error {
-			_, err := two.Sessions().Session(ctx, [32]byte{}, time.Now())
-			if errors.Is(err, manager.ErrMissing) {
-				return nil
-			}
-			return err
-		},
-	} {
-		for _, change := range []func() error{
-			func() error { _, _, err := one.Put(ctx, admin, plan("new", 1), manager.AnyRevision); return err },
-			func() error { _, err := one.Delete(ctx, admin, ref, manager.AnyRevision); return err },
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		one, two, stores := pair(t, newClock(), true)
+		apply(t, one, estate(t), manager.ApplyOptions{})
+		ref := plan("new", 1).Ref()
+		for name, enter := range map[string]func() error{
+			"a token": func() error { _, err := two.Admission("secret").Principal(ctx, "secret"); return err },
+			"a session": func() error {
+				_, err := two.Sessions().Session(ctx, [32]byte{}, time.Now())
+				if errors.Is(err, manager.ErrMissing) {
+					return nil
+				}
+				return err
+			},
 		} {
-			if err := errors.Join(change(), enter()); err != nil {
-				t.Fatalf("with %s: %v", name, err)
-			}
-			_, here := one.Resource(ctx, ref)
-			_, there := two.Resource(ctx, ref)
-			if manager.CodeOf(here) != manager.CodeOf(there) || one.PolicyVersion() != two.PolicyVersion() {
-				t.Errorf("with %s the other manager answers %v, this one %v", name, there, here)
+			for _, change := range []func() error{
+				func() error { _, _, err := one.Put(ctx, admin, plan("new", 1), manager.AnyRevision); return err },
+				func() error { _, err := one.Delete(ctx, admin, ref, manager.AnyRevision); return err },
+			} {
+				if err := errors.Join(change(), enter()); err != nil {
+					t.Fatalf("with %s: %v", name, err)
+				}
+				_, here := one.Resource(ctx, ref)
+				_, there := two.Resource(ctx, ref)
+				if manager.CodeOf(here) != manager.CodeOf(there) || one.PolicyVersion() != two.PolicyVersion() {
+					t.Errorf("with %s the other manager answers %v, this one %v", name, there, here)
+				}
 			}
 		}
-	}
-	// While the store is away, what is known answers.
-	stores[1].broken.Store(true)
-	if _, err := two.Admission("secret").Principal(ctx, "secret"); err != nil {
-		t.Error(err)
-	}
+		// While the store is away, what is known answers.
+		stores[1].broken.Store(true)
+		if _, err := two.Admission("secret").Principal(ctx, "secret"); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestChangeIsTold has a change reach the other manager before its next poll.
