@@ -104,10 +104,17 @@ func (v *visit) download(name string, rows [][]string) error {
 }
 
 // inert is a cell that no spreadsheet takes for a formula: paths and request
-// ids are whatever a client sent.
+// ids are whatever a client sent. Where lists are separated by semicolons, what
+// follows one is a cell of its own; what follows a line break or tab may be, too.
 func inert(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-		return "'" + cell
+	var b strings.Builder
+	written, begins := 0, true
+	for at, r := range cell {
+		if begins && strings.ContainsRune("=+-@＝＋－＠\t\r\n", r) {
+			b.WriteString(cell[written:at] + "'")
+			written = at
+		}
+		begins = strings.ContainsRune(";\t\r\n", r)
 	}
-	return cell
+	return b.String() + cell[written:]
 }

@@ -72,13 +72,22 @@ func TestUsageAsAFile(t *testing.T) {
 func TestCellsAreNoFormulas(t *testing.T) {
 	e := newEstate(t)
 	record := requestRecords(noon, &manager.NewKey{ID: "aaaabbbbcccc"})[0]
-	record.RequestID, record.Path = `=HYPERLINK("https://evil.test")`, "/a,b\"\n"
+	record.RequestID, record.Path, record.Method = "=cmd()", "/a,b\"\n;=cmd()", "+GET"
 	must(t, e.store.CommitSync(t.Context(), manager.SyncCommit{
 		Proxy: &manager.Proxy{ID: "edge-1.1", Node: "edge-1", FirstSeen: record.Time, LastSync: record.Time, Sequence: 1}, Requests: []manager.RequestRecord{record},
 	}))
 	_, rows := e.loggedIn(acmeAdmin).file("/requests.csv")
-	if len(rows) != 1 || rows[0][1] != "'"+record.RequestID || rows[0][6] != record.Path {
+	if len(rows) != 1 || rows[0][1] != "'=cmd()" || rows[0][5] != "'+GET" || rows[0][6] != "/a,b\"\n;'=cmd()" {
 		t.Errorf("the rows are %q", rows)
+	}
+	for cell, want := range map[string]string{
+		"": "", "GET": "GET", "/a=b;c-d@e": "/a=b;c-d@e", "2026-11-24T08:00:00.000Z": "2026-11-24T08:00:00.000Z",
+		`=HYPERLINK("https://evil.test")`: `'=HYPERLINK("https://evil.test")`, "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "＝1": "'＝1",
+		"\tx": "'\tx", "\rx": "'\rx", "\n=x": "'\n'=x", "\t=x": "'\t'=x", "/\r-x": "/\r'-x", "/;=cmd()": "/;'=cmd()", "/;;@x;＋": "/;;'@x;'＋", "\xff;=x": "\xff;'=x",
+	} {
+		if got := inert(cell); got != want {
+			t.Errorf("%q is written as %q, not %q", cell, got, want)
+		}
 	}
 }
 
