@@ -38,8 +38,11 @@ type stagedID struct {
 	Number int64         `bson:"number"`
 }
 
-// staleAfter is how old what was staged and never committed is when it is swept.
-const staleAfter = time.Hour
+// staleAfter is how old what was staged and never committed is when it is swept:
+// by more than the clocks of two managers differ.
+const staleAfter = 24 * time.Hour
+
+var errStagedMissing = errors.New("staged writes are not there; if it stays so, restore the last backup")
 
 var errDuplicate = errors.New("another credential has the same digest, or another partner's has the same id")
 
@@ -57,11 +60,7 @@ func (s *Store) commitStaged(ctx context.Context, doing string, commit *manager.
 		return err
 	}
 	err := s.atomically(ctx, doing, func(ctx context.Context) error {
-		n, err := s.in(stagedCollection).CountDocuments(ctx, stagedFrom(p.Commit, 0))
-		if err == nil && n != p.Writes {
-			return fmt.Errorf("%d of %d staged writes are there", n, p.Writes)
-		}
-		if err != nil {
+		if err := s.checkPending(ctx, p); err != nil {
 			return err
 		}
 		return s.raise(ctx, commit, p)
@@ -71,6 +70,15 @@ func (s *Store) commitStaged(ctx context.Context, doing string, commit *manager.
 	}
 	_ = s.settle(ctx) // it is committed; whoever comes next goes on
 	return nil
+}
+
+// checkPending makes sure that all is there which is not in its place.
+func (s *Store) checkPending(ctx context.Context, p *pending) error {
+	n, err := s.in(stagedCollection).CountDocuments(ctx, stagedFrom(p.Commit, p.Done))
+	if err == nil && n != p.Writes-p.Done {
+		return fmt.Errorf("%w: %d of %d", errStagedMissing, n, p.Writes-p.Done)
+	}
+	return err
 }
 
 // stage stores the writes aside.
@@ -184,13 +192,17 @@ func (s *Store) settleStep(ctx context.Context, p *pending) error {
 		writes = writes[:fits(writes)]
 		done := p.Done + int64(len(writes))
 		update := bson.D{{Key: "$set", Value: equals("pending.done", done)}}
-		if last = done >= p.Writes; last {
+		ends := done >= p.Writes
+		if ends {
 			update = bson.D{{Key: "$unset", Value: equals("pending", 1)}}
 		}
 		head := bson.D{{Key: "_id", Value: metaID}, {Key: "pending.commit", Value: p.Commit}, {Key: "pending.done", Value: p.Done}}
 		result, err := s.in(metaCollection).UpdateOne(ctx, head, update)
-		if err != nil || result.MatchedCount == 0 {
-			return err // another has done this step
+		if last = false; err != nil || result.MatchedCount == 0 {
+			return err // another has done this step, and sweeps after the last one
+		}
+		if last = ends; len(writes) == 0 {
+			return errStagedMissing
 		}
 		return s.apply(ctx, writes)
 	})
@@ -211,6 +223,9 @@ func (s *Store) sweep(ctx context.Context, settled bson.ObjectID) error {
 
 // withPending is the policy after the writes that are not in their places yet.
 func (s *Store) withPending(ctx context.Context, found []manager.Resource, p *pending) ([]manager.Resource, error) {
+	if err := s.checkPending(ctx, p); err != nil {
+		return nil, err
+	}
 	here := append(stagedFrom(p.Commit, p.Done), bson.E{Key: "audit", Value: nil})
 	rest, err := all[stagedWrite](ctx, s, stagedCollection, here, options.Find().SetSort(byID(1)))
 	if err != nil {

@@ -3,6 +3,7 @@ package mongo_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,7 +89,7 @@ func TestLargeCommitCutOff(t *testing.T) {
 	}
 	// The next one to commit finishes what is left, and sweeps what never came about.
 	past(t, url, func(db *driver.Database) error {
-		old := bson.D{{Key: "commit", Value: bson.NewObjectIDFromTimestamp(time.Now().Add(-2 * time.Hour))}, {Key: "number", Value: int64(0)}}
+		old := bson.D{{Key: "commit", Value: bson.NewObjectIDFromTimestamp(time.Now().Add(-48 * time.Hour))}, {Key: "number", Value: int64(0)}}
 		_, err := db.Collection("staged").InsertOne(t.Context(), bson.D{{Key: "_id", Value: old}})
 		return err
 	})
@@ -108,4 +109,26 @@ func TestLargeCommitCutOff(t *testing.T) {
 		Promised: "all of the change or nothing of it is read at any time; the next manager finishes it, with its entries of the audit log",
 		Seen:     "as promised",
 	})
+}
+
+// TestStagedWritesAreMissing has a pending commit whose writes somebody has
+// deleted: no policy without them is read, and nothing waits for them for ever.
+func TestStagedWritesAreMissing(t *testing.T) {
+	t.Parallel()
+	url := newURL()
+	s := opened(t, url)
+	defer func() { _ = s.Close() }() // the end of the test
+	past(t, url, func(db *driver.Database) error {
+		lost := bson.D{{Key: "commit", Value: bson.NewObjectID()}, {Key: "writes", Value: int64(3)}, {Key: "done", Value: int64(1)}}
+		_, err := db.Collection("meta").UpdateOne(t.Context(), bson.D{}, bson.D{{Key: "$set", Value: bson.D{{Key: "pending", Value: lost}}}})
+		return err
+	})
+	_, load := s.LoadPolicy(t.Context())
+	_, commit := s.CommitPolicy(t.Context(), manager.PolicyCommit{})
+	_, audit := s.Audit(t.Context(), manager.AuditQuery{})
+	for call, err := range map[string]error{"LoadPolicy": load, "CommitPolicy": commit, "Audit": audit} {
+		if err == nil || !strings.Contains(err.Error(), "not there") {
+			t.Errorf("%s: error %v, want one that says what is missing", call, err)
+		}
+	}
 }
