@@ -115,8 +115,8 @@ type called struct {
 	requestID string // as the gateway has it, where it tells
 }
 
-// call sends a request and reads its answer, following nothing. Errors are
-// those of the network, without the request in them.
+// call sends a request and reads its answer, following nothing. Errors may quote
+// what was answered, and so a key that was sent back.
 func (t *tries) call(ctx context.Context, r *http.Request) (*called, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
@@ -130,7 +130,10 @@ func (t *tries) call(ctx context.Context, r *http.Request) (*called, error) {
 	}
 	defer func() { _ = response.Body.Close() }() // only read
 	key := r.Header.Get("X-Api-Key")
-	body, err := io.ReadAll(io.LimitReader(response.Body, int64(shownBytes+len(key)+1))) // a key is found whole, or beyond what is shown
+	var body []byte
+	if response.StatusCode != http.StatusSwitchingProtocols { // after which there is no end, nor does the transport keep to tryTime
+		body, err = io.ReadAll(io.LimitReader(response.Body, int64(shownBytes+len(key)+1))) // a key is found whole, or beyond what is shown
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the answer ended early: %w", err)
 	}

@@ -143,7 +143,8 @@ func (s *server) try(v *visit) error {
 	defer end()
 	answer, err := s.tries.call(v.ctx(), request)
 	if err != nil {
-		s.Logger.WarnContext(v.ctx(), "a member's try got no answer from the gateway", "environment", t.view.Environment.Name, "error", err)
+		s.Logger.WarnContext(v.ctx(), "a member's try got no answer from the gateway", "environment", t.view.Environment.Name,
+			"error", strings.ReplaceAll(err.Error(), key, hiddenKey))
 		status, problem := callProblem(err, t.view.Environment.Title)
 		return v.tried(t, status, problem)
 	}

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -368,4 +370,42 @@ func TestTriesInAMinute(t *testing.T) {
 	if len(tries.members) != 2 { // those whose calls have not ended
 		t.Errorf("%d members are remembered", len(tries.members))
 	}
+}
+
+// TestAnswersThatAreNone has a gateway that answers what is no answer, or quotes the key where an error does.
+func TestAnswersThatAreNone(t *testing.T) {
+	e := newEstate(t)
+	var says atomic.Value
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	e.t.Cleanup(func() { must(t, listener.Close()) })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			e.t.Cleanup(func() { _ = connection.Close() }) // by then the portal has, too
+			if _, err = http.ReadRequest(bufio.NewReader(connection)); err == nil {
+				_, err = io.WriteString(connection, says.Load().(string))
+			}
+			if err != nil {
+				e.t.Error(err)
+			}
+		}
+	}()
+	e.gatewayAt("sandbox", "http://"+listener.Addr().String(), nil)
+	b := e.loggedIn(acmeAdmin)
+	for answer, want := range map[string]int{
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n": http.StatusOK, // and the connection stays
+		"HTTP/1.1 200 OK\r\n" + tryKey + "\r\n\r\n":                                        http.StatusBadGateway,
+		tryKey + "\r\n\r\n": http.StatusBadGateway,
+	} {
+		says.Store(answer)
+		page := b.post(tried("listPayments"), url.Values{"key": {tryKey}})
+		if page.status != want || strings.Contains(page.body, tryKey) {
+			t.Errorf("%.30q: status %d\n%s", answer, page.status, page.body)
+		}
+	}
+	e.absent("the key of a try", tryKey)
 }
