@@ -198,7 +198,8 @@ type Proxy struct {
 	PolicyVersion int64     // the lowest that any of its VMs decides by; 0 before the first
 	PolicyAt      time.Time // when it last confirmed that version as current
 	Sequence      uint64    // of the last batch stored
-	Reply         []byte    // the answer to that batch, given again to a retry
+	Batch         []byte    `json:",omitempty"` // digest of that batch; empty where an older manager stored it
+	Reply         []byte    // the answer to it, given again to a retry
 	Revision      int64     // for LeaseStore: 0 for one not stored yet
 }
 

@@ -1,7 +1,9 @@
 package manager
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"strconv"
 	"time"
@@ -16,7 +18,8 @@ import (
 const maxHold = 150 * time.Millisecond
 
 // Sync stores one batch of a proxy and answers with grants. A batch that was
-// stored before is not counted again and gets the same answer. Body and reply
+// stored before is not counted again and gets the same answer; another of the
+// same number, or of a lower one, is another process's, and refused. Body and reply
 // are a Sync and a SyncReply of package wire.
 func (s *Service) Sync(ctx context.Context, body []byte) (reply []byte, err error) {
 	defer s.metrics.syncBegun(len(body))()
@@ -38,7 +41,7 @@ func (s *Service) Sync(ctx context.Context, body []byte) (reply []byte, err erro
 	case <-ctx.Done():
 		return nil, &Error{Code: CodeUnavailable, Message: "an earlier batch of that proxy is still being stored; send this one again"}
 	}
-	x := &exchange{service: s, id: id, contact: contact, batch: &m}
+	x := &exchange{service: s, id: id, contact: contact, batch: &m, digest: sha256.Sum256(body[1:])} // the version is how it is said
 	ctx, end := s.tracing.begin(ctx, "sync")
 	reply, err = x.run(ctx)
 	end(err)
@@ -52,7 +55,8 @@ type exchange struct {
 	id      string
 	contact *contact
 	batch   *wire.Sync
-	asked   map[string]bool // buckets that the proxy is asked about
+	digest  [sha256.Size]byte // of the batch
+	asked   map[string]bool   // buckets that the proxy is asked about
 
 	proxy    *Proxy // as stored
 	answer   wire.SyncReply
@@ -141,13 +145,13 @@ func (x *exchange) load(ctx context.Context, now time.Time) error {
 		p = &Proxy{ID: x.id, Node: clean(x.batch.Proxy.Node, maxNode), FirstSeen: now}
 	case err != nil:
 		return s.unavailable("Proxy", err)
-	case p.Sequence == x.batch.Sequence:
+	case p.Sequence == x.batch.Sequence && (len(p.Batch) == 0 || bytes.Equal(p.Batch, x.digest[:])):
 		x.repeated, x.proxy = true, p
 		return x.withdraw(ctx, now)
-	case p.Sequence > x.batch.Sequence:
+	case p.Sequence >= x.batch.Sequence:
 		x.stale = true
-		return &Error{Code: CodeConflict, Reason: "sequence_stale", Message: "batch " + strconv.FormatUint(x.batch.Sequence, 10) +
-			" of the proxy " + x.id + " is older than the last one stored, " + strconv.FormatUint(p.Sequence, 10) + "; two proxies must not share one nonce"}
+		return &Error{Code: CodeConflict, Reason: wire.StaleSequence, Message: "batch " + strconv.FormatUint(x.batch.Sequence, 10) +
+			" of the proxy " + x.id + " is neither the one stored last, which is number " + strconv.FormatUint(p.Sequence, 10) + ", nor a later one; two processes must not share one nonce"}
 	case p.Sequence+1 < x.batch.Sequence:
 		s.logger.WarnContext(ctx, "batches of a proxy are missing; was the store restored?", "proxy", x.id, "stored_sequence", p.Sequence, "sequence", x.batch.Sequence)
 	}
@@ -195,7 +199,7 @@ func (x *exchange) commit(ctx context.Context, commit SyncCommit, d *decisions) 
 	s, next := x.service, *x.proxy
 	x.answer.Grants = append(x.answer.Grants, d.grants...)
 	x.answer.Forget = append(x.answer.Forget, d.forget...)
-	next.LastSync, next.Sequence = d.now, x.batch.Sequence
+	next.LastSync, next.Sequence, next.Batch = d.now, x.batch.Sequence, x.digest[:]
 	next.PolicyVersion = signed(x.batch.PolicyVersion)
 	next.PolicyAt = d.now.Add(-time.Duration(min(x.batch.PolicyAge, uint64(maxPolicyAge/time.Millisecond))) * time.Millisecond)
 	next.Reply = x.answer.Append(nil)

@@ -239,6 +239,10 @@ func TestSequences(t *testing.T) {
 	p.sync()
 	_, err := s.Sync(context.Background(), old)
 	wantCode(t, err, manager.CodeConflict, "sequence_stale")
+	p.sequence-- // as a clone of it would, which knows nothing of the last
+	p.usage = []wire.Usage{{Minute: minutes(c), Partner: "globex", Outcome: "admitted", Count: 1}}
+	_, err = s.Sync(context.Background(), p.compose())
+	wantCode(t, err, manager.CodeConflict, "sequence_stale")
 	p.sequence += 10 // the store was restored from a backup
 	p.sync()
 }

@@ -6,9 +6,9 @@ import (
 )
 
 // renumber makes this process another proxy to the manager, which has stored a
-// later batch of it than the one that was sent: a process with the same memory
-// runs somewhere, such as a machine that was cloned, or the number of the last
-// batch was lost. The manager takes the leases over as those of a stranger, as
+// later batch of it than the one that was sent, or another one of its number: a
+// process with the same memory runs somewhere, such as a machine that was cloned,
+// or the number of the last batch was lost. The manager takes the leases over as those of a stranger, as
 // it does when its store was restored.
 //
 // A batch to which this is the first answer was never stored: it goes again
@@ -17,7 +17,7 @@ import (
 func (l *leader) renumber() {
 	s := &l.sync
 	count("partnergate_identity_changes", 1)
-	proxywasm.LogError("partnergate: the manager knows of a later batch of this proxy: another process has the same memory, such as a cloned machine; from now on this one is another proxy to it")
+	proxywasm.LogError("partnergate: the manager knows of another batch of this proxy: another process has the same memory, such as a cloned machine; from now on this one is another proxy to it")
 	next := l.edge.proxy
 	next.Nonce = newNonce()
 	if s.sent > 1 {

@@ -3,6 +3,7 @@
 package edge_test
 
 import (
+	"encoding/binary"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -17,15 +18,27 @@ import (
 // nonceOf is by what the manager tells the proxy from others.
 func nonceOf(t *testing.T, p *testharness.Proxy) (nonce [16]byte) {
 	t.Helper()
+	copy(nonce[:], sharedValue(t, p, "/proxy"))
+	return nonce
+}
+
+// sequenceOf is the number of the proxy's last batch.
+func sequenceOf(t *testing.T, p *testharness.Proxy) uint64 {
+	t.Helper()
+	return binary.LittleEndian.Uint64(sharedValue(t, p, "/batch"))
+}
+
+// sharedValue is what stands under the key with that ending.
+func sharedValue(t *testing.T, p *testharness.Proxy, ending string) []byte {
+	t.Helper()
 	for _, key := range p.SharedDataKeys("partnergate") {
-		if strings.HasSuffix(key, "/proxy") {
+		if strings.HasSuffix(key, ending) {
 			value, _ := p.SharedData("partnergate", key)
-			copy(nonce[:], value)
-			return nonce
+			return value
 		}
 	}
-	t.Fatal("the proxy has no nonce")
-	return nonce
+	t.Fatal("nothing stands under " + ending)
+	return nil
 }
 
 // TestAnotherProcessHasItsNonce has the manager store a batch in the name of a
@@ -33,7 +46,9 @@ func nonceOf(t *testing.T, p *testharness.Proxy) (nonce [16]byte) {
 // another name, and nothing counts twice or exceeds the contract.
 func TestAnotherProcessHasItsNonce(t *testing.T) {
 	const contract = 40
-	for name, answerLost := range map[string]bool{"at first": false, "after an answer was lost": true} {
+	for name, with := range map[string]struct{ answerLost, sameNumber bool }{
+		"a later number": {}, "a later number, after an answer was lost": {answerLost: true}, "the same number": {sameNumber: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			m := newManager(t, "[{name: daily, quota: {requests: 40, per: day}}]")
 			var lose atomic.Bool
@@ -51,15 +66,18 @@ func TestAnotherProcessHasItsNonce(t *testing.T) {
 			}
 			takes(p, time.Minute, func() bool { return m.counted(t) == 7 })
 			before := nonceOf(t, p)
-			lose.Store(answerLost)
+			lose.Store(with.answerLost)
 			served := m.tally(t, "acme", 5, 2, p)["admitted"]
 			p.Advance(3 * time.Second)
 			clone := wire.Sync{Proxy: wire.ProxyID{Node: "one", Nonce: before}, Sequence: 1000}
+			if with.sameNumber {
+				clone.Sequence = sequenceOf(t, p) + 1
+			}
 			if _, err := m.Sync(t.Context(), clone.Append(nil)); err != nil {
 				t.Fatal(err)
 			}
 			lose.Store(false)
-			if !answerLost {
+			if !with.answerLost {
 				served += m.tally(t, "acme", 3, 2, p)["admitted"]
 			}
 			if _, ok := takes(p, time.Minute, func() bool { return metric(p, "partnergate_identity_changes") > 0 }); !ok {
@@ -79,14 +97,14 @@ func TestAnotherProcessHasItsNonce(t *testing.T) {
 			if n := metric(p, "partnergate_identity_changes"); n != 1 {
 				t.Errorf("%d changes of identity", n)
 			}
-			if lost := metric(p, "partnergate_batches_dropped"); (lost == 1) != answerLost {
+			if lost := metric(p, "partnergate_batches_dropped"); (lost == 1) != with.answerLost {
 				t.Errorf("%d batches were dropped", lost)
 			}
 		})
 	}
 	reliability.Record(t, reliability.Row{
 		Fault:    "a process with the same memory runs elsewhere",
-		Done:     "the manager stores a batch under the proxy's nonce that it did not send, and refuses the proxy's own as stale; once more with an answer lost before",
+		Done:     "the manager stores a batch under the proxy's nonce that it did not send, with a later number or the one that the proxy uses next, and refuses the proxy's own as stale; once more with an answer lost before",
 		Promised: "the proxy is another one to the manager from then on: `partnergate_identity_changes`; what was never stored is sent again, what may have been is dropped: `partnergate_batches_dropped`; nothing counts twice, no contract is exceeded",
 		Seen:     "as promised; all admitted requests counted once",
 	})

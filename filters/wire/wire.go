@@ -35,7 +35,7 @@ const (
 	VersionHeader  = "x-partnergate-refused"
 	UnknownVersion = "version_unknown" // of the messages; status 501
 	UnknownSchema  = "schema_unknown"  // of the policy; status 501
-	StaleSequence  = "sequence_stale"  // a later batch of this proxy is stored; status 409
+	StaleSequence  = "sequence_stale"  // a later batch of this proxy is stored, or another of that number; status 409
 )
 
 // Paths of the three calls: POST, application/octet-stream, Authorization:

@@ -78,7 +78,7 @@ func filled(t *testing.T) manager.Store {
 	must(t, s.PutAdminToken(ctx, &manager.AdminToken{Name: "ci", Digest: [32]byte{9}, Role: manager.TokenOperator, Teams: []string{"core"}, CreatedAt: noon, ExpiresAt: &noon}))
 	must(t, s.NoteTokenUse(ctx, "ci", noon.Add(time.Second)))
 	commit := manager.SyncCommit{
-		Proxy:          &manager.Proxy{ID: "p.1", Node: "p", FirstSeen: noon, LastSync: noon, Sequence: 1<<64 - 1, Reply: []byte{0, 255}},
+		Proxy:          &manager.Proxy{ID: "p.1", Node: "p", FirstSeen: noon, LastSync: noon, Sequence: 1<<64 - 1, Batch: []byte{255, 0}, Reply: []byte{0, 255}},
 		Buckets:        []manager.Bucket{{ID: "acme/pay/q/quota-month", State: []byte{1, 0, 255}}},
 		CredentialUses: map[string]map[string]time.Time{"acme": {"k1": noon}},
 	}

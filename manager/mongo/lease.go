@@ -19,18 +19,19 @@ type proxy struct {
 	PolicyVersion int64  `bson:"policy_version"`
 	PolicyAt      int64  `bson:"policy_at"`
 	Sequence      int64  `bson:"sequence"` // the bits of an unsigned number
+	Batch         []byte `bson:"batch"`
 	Reply         []byte `bson:"reply"`
 	Revision      int64  `bson:"revision"`
 }
 
 func storedProxy(p *manager.Proxy) proxy {
 	return proxy{ID: p.ID, Node: p.Node, FirstSeen: micros(p.FirstSeen), LastSync: micros(p.LastSync), PolicyVersion: p.PolicyVersion,
-		PolicyAt: micros(p.PolicyAt), Sequence: int64(p.Sequence), Reply: p.Reply, Revision: p.Revision + 1}
+		PolicyAt: micros(p.PolicyAt), Sequence: int64(p.Sequence), Batch: p.Batch, Reply: p.Reply, Revision: p.Revision + 1}
 }
 
 func (p *proxy) read() manager.Proxy {
 	return manager.Proxy{ID: p.ID, Node: p.Node, FirstSeen: fromMicros(p.FirstSeen), LastSync: fromMicros(p.LastSync),
-		PolicyVersion: p.PolicyVersion, PolicyAt: fromMicros(p.PolicyAt), Sequence: uint64(p.Sequence), Reply: p.Reply, Revision: p.Revision}
+		PolicyVersion: p.PolicyVersion, PolicyAt: fromMicros(p.PolicyAt), Sequence: uint64(p.Sequence), Batch: p.Batch, Reply: p.Reply, Revision: p.Revision}
 }
 
 // Proxy implements manager.LeaseStore.

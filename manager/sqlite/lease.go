@@ -10,12 +10,12 @@ import (
 	"github.com/partnergate/partnergate/manager"
 )
 
-const proxyColumns = "SELECT id, node, first_seen, last_sync, policy_version, policy_at, sequence, reply, revision FROM proxy "
+const proxyColumns = "SELECT id, node, first_seen, last_sync, policy_version, policy_at, sequence, batch, reply, revision FROM proxy "
 
 // fields are where a row of proxyColumns goes.
 func fields(p *manager.Proxy) []any {
 	return []any{&p.ID, &p.Node, micros{&p.FirstSeen}, micros{&p.LastSync}, &p.PolicyVersion, micros{&p.PolicyAt},
-		unsigned{&p.Sequence}, &p.Reply, &p.Revision}
+		unsigned{&p.Sequence}, &p.Batch, &p.Reply, &p.Revision}
 }
 
 // unsigned reads a number that was stored as the bits of a signed one.
@@ -104,14 +104,14 @@ func (s *Store) CommitSync(ctx context.Context, commit manager.SyncCommit) error
 
 func putProxy(ctx context.Context, tx transaction, p *manager.Proxy) error {
 	values := []any{p.Node, p.FirstSeen.UnixMicro(), p.LastSync.UnixMicro(), p.PolicyVersion, p.PolicyAt.UnixMicro(),
-		int64(p.Sequence), notNull(p.Reply), p.ID}
+		int64(p.Sequence), notNull(p.Batch), notNull(p.Reply), p.ID}
 	if p.Revision == 0 {
 		return raised(tx.exec(ctx, `
-INSERT INTO proxy (node, first_seen, last_sync, policy_version, policy_at, sequence, reply, id, revision)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING`, values...))
+INSERT INTO proxy (node, first_seen, last_sync, policy_version, policy_at, sequence, batch, reply, id, revision)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING`, values...))
 	}
 	return raised(tx.exec(ctx, `
-UPDATE proxy SET node = ?, first_seen = ?, last_sync = ?, policy_version = ?, policy_at = ?, sequence = ?, reply = ?,
+UPDATE proxy SET node = ?, first_seen = ?, last_sync = ?, policy_version = ?, policy_at = ?, sequence = ?, batch = ?, reply = ?,
     revision = revision + 1
 WHERE id = ? AND revision = ?`, append(values, p.Revision)...))
 }

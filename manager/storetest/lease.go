@@ -25,7 +25,7 @@ var leaseTests = []contractTest{
 
 func proxy(id string, minutes int, revision int64) *manager.Proxy {
 	return &manager.Proxy{ID: id, Node: "node", FirstSeen: clock(0), LastSync: clock(minutes), PolicyVersion: 7, PolicyAt: clock(1),
-		Sequence: 1<<64 - 1, Reply: []byte("\x00reply\xff"), Revision: revision}
+		Sequence: 1<<64 - 1, Batch: []byte("\xff\x00batch"), Reply: []byte("\x00reply\xff"), Revision: revision}
 }
 
 func bucket(id, state string, revision int64) manager.Bucket {
