@@ -2,10 +2,13 @@ package manager_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -238,6 +241,57 @@ func TestUnlock(t *testing.T) {
 	want := []string{`unlocked 192.0.2.1 {"failures":19}`, `unlocked nobody@acme.test {"failures":0}`, `unlocked dev@acme.test {"failures":13}`}
 	if fmt.Sprint(have) != fmt.Sprint(want) {
 		t.Errorf("the audit log has %q", have)
+	}
+}
+
+// boundedStore refuses to be asked for more marks at once than a store does in good time.
+type boundedStore struct{ manager.Store }
+
+const mostMarks = 1000
+
+func (s boundedStore) Marks(ctx context.Context, now time.Time, keys ...string) ([]int, error) {
+	if len(keys) > mostMarks {
+		return nil, fmt.Errorf("%d keys at once", len(keys))
+	}
+	return s.Store.Marks(ctx, now, keys...)
+}
+
+func (s boundedStore) DeleteMarks(ctx context.Context, marks []manager.Mark, audit ...manager.AuditEntry) error {
+	if len(marks) > mostMarks {
+		return fmt.Errorf("%d marks at once", len(marks))
+	}
+	return s.Store.DeleteMarks(ctx, marks, audit...)
+}
+
+// TestUnlockAfterAnAttack has a member fail from more addresses than a store forgets at once.
+func TestUnlockAfterAnAttack(t *testing.T) {
+	const addresses = 2500
+	c := newClock()
+	store := boundedStore{openStore(t, filepath.Join(t.TempDir(), "policy.db"))}
+	s := startService(t, c, store, slog.DiscardHandler)
+	digest := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return hex.EncodeToString(sum[:16])
+	}
+	member, until := digest("dev@acme.test"), c.Now().Add(15*time.Minute)
+	var marks []manager.Mark
+	for i := range addresses {
+		address := digest(fmt.Sprintf("10.0.%d.%d", i/250, i%250))
+		marks = append(marks, manager.Mark{Key: "login/pair/" + member + "/" + address, ID: "try", Until: until},
+			manager.Mark{Key: "login/address/" + address, ID: member, Until: until}, manager.Mark{Key: "login/member/" + member, ID: address, Until: until})
+	}
+	if _, err := store.TakeMarks(t.Context(), c.Now(), marks); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.UnlockMember(t.Context(), admin, "dev@acme.test"); err != nil || n != addresses {
+		t.Errorf("%d failures are forgotten, %v; want %d", n, err, addresses)
+	}
+	keys := []string{marks[0].Key, marks[1].Key, marks[2].Key, marks[len(marks)-3].Key, marks[len(marks)-2].Key}
+	if left, err := store.Marks(t.Context(), c.Now(), keys...); err != nil || slices.Max(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	if told := auditOf(t, s, manager.AuditQuery{Kind: manager.KindLogin}); len(told) != 1 || string(told[0].Before) != `{"failures":2500}` {
+		t.Errorf("the audit log has %+v", told)
 	}
 }
 

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"net/netip"
+	"slices"
 )
 
 // UnlockMember forgets the failed logins of a member, from everywhere, and
@@ -38,22 +39,39 @@ func (s *Service) forgetFailures(ctx context.Context, actor Actor, name, key str
 	if err != nil {
 		return 0, s.unavailable("MarkedIDs", err)
 	}
-	marks, keys := []Mark{{Key: key}}, []string(nil)
+	var marks []Mark
+	var keys []string
 	for _, id := range others {
 		p := with(id)
 		marks, keys = append(marks, p.failures()...), append(keys, p.key())
 	}
-	counts, err := s.store.Marks(ctx, now, keys...)
-	if err != nil {
-		return 0, s.unavailable("Marks", err)
-	}
-	for _, n := range counts {
-		failures += n
+	for some := range slices.Chunk(keys, unlockStep) {
+		counts, err := s.store.Marks(ctx, now, some...)
+		if err != nil {
+			return 0, s.unavailable("Marks", err)
+		}
+		for _, n := range counts {
+			failures += n
+		}
 	}
 	e := s.entry(ctx, actor, actionUnlocked, Ref{Kind: KindLogin, Name: name})
 	e.Before = auditJSON(map[string]any{"failures": failures})
-	if err := s.store.DeleteMarks(ctx, marks, e); err != nil {
-		return 0, s.unavailable("DeleteMarks", err)
+	return failures, s.deleteFailures(ctx, append(marks, Mark{Key: key}), e)
+}
+
+// unlockStep is how many marks the store is asked for at once: a member may
+// have failed from as many addresses as an attacker has.
+const unlockStep = 1000
+
+// deleteFailures tells of it with the last step, so that a step that fails is taken again.
+func (s *Service) deleteFailures(ctx context.Context, marks []Mark, e AuditEntry) error {
+	for ; len(marks) > unlockStep; marks = marks[unlockStep:] {
+		if err := s.store.DeleteMarks(ctx, marks[:unlockStep]); err != nil {
+			return s.unavailable("DeleteMarks", err)
+		}
 	}
-	return failures, nil
+	if err := s.store.DeleteMarks(ctx, marks, e); err != nil {
+		return s.unavailable("DeleteMarks", err)
+	}
+	return nil
 }
