@@ -93,6 +93,10 @@ func TestSuspendAPartner(t *testing.T) {
 	if e.state(acme) != manager.StateActive {
 		t.Errorf("acme is %s", e.state(acme))
 	}
+	admin.get("/admin/changes/" + version) // as another tab does that follows an earlier change
+	if page := admin.get("/admin/partners/acme").body; !strings.Contains(page, "Acme Corp is active again.") || !strings.Contains(page, "It is in force from policy version") {
+		t.Error("another page has taken what was to be said")
+	}
 }
 
 func TestSubscriptionThroughItsLife(t *testing.T) {

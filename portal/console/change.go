@@ -61,10 +61,7 @@ func (s *server) changeDone(v *visit) error {
 	if err != nil || version < 1 || version > s.Service.PolicyVersion() {
 		return web.ErrNotFound
 	}
-	f, err := v.frame("Change", home)
-	if err != nil {
-		return err
-	}
+	f := v.quietFrame("Change", home)
 	if f.Change, err = v.change(version); err != nil {
 		return err
 	}

@@ -34,8 +34,21 @@ var sections = []struct {
 	{web.Link{Title: "Audit", URL: "/admin/audit", Icon: "journal"}, manager.MayReadAudit},
 }
 
-// frame surrounds a page of a section, such as "/admin/partners".
+// frame surrounds a page of a section, such as "/admin/partners", and says once
+// what was just done.
 func (v *visit) frame(title, section string) (frame, error) {
+	f := v.quietFrame(title, section)
+	f.Notice = v.Sessions.PopString(v.ctx(), sessionNotice)
+	var err error
+	if version := v.Sessions.PopInt(v.ctx(), sessionChange); version != 0 {
+		f.Change, err = v.change(int64(version))
+	}
+	return f, err
+}
+
+// quietFrame leaves what was just done to another page: pages ask for some by
+// themselves while the one that should say it is on its way.
+func (v *visit) quietFrame(title, section string) frame {
 	f := frame{Frame: v.Frame(v.r, title)}
 	f.Operator = operatorFrame{Name: v.principal.Name, Role: string(v.grant().Role), Teams: strings.Join(v.grant().Teams, ", ")}
 	for _, s := range sections {
@@ -44,10 +57,5 @@ func (v *visit) frame(title, section string) (frame, error) {
 			f.Operator.Navigation = append(f.Operator.Navigation, s.link)
 		}
 	}
-	f.Notice = v.Sessions.PopString(v.ctx(), sessionNotice)
-	var err error
-	if version := v.Sessions.PopInt(v.ctx(), sessionChange); version != 0 {
-		f.Change, err = v.change(int64(version))
-	}
-	return f, err
+	return f
 }
