@@ -8,6 +8,8 @@ var metadataAddresses = map[netip.Addr]bool{
 	netip.MustParseAddr("fd00:ec2::254"):   true,
 	netip.MustParseAddr("fd20:ce::254"):    true,
 	netip.MustParseAddr("100.100.100.200"): true,
+	netip.MustParseAddr("168.63.129.16"):   true, // Azure's, beside the link-local one
+	netip.MustParseAddr("192.0.0.192"):     true, // Oracle's
 }
 
 // embedding is the prefix under which networks reach IPv4 from IPv6 (RFC 6052).

@@ -18,6 +18,8 @@ func TestGatewaysThatAreNotCalled(t *testing.T) {
 		"http://[64:ff9b::169.254.169.254]":      "a link-local address",
 		"https://[fd00:ec2::254]":                "a cloud's metadata",
 		"http://100.100.100.200":                 "a cloud's metadata",
+		"http://168.63.129.16:32526/vmSettings":  "a cloud's metadata",
+		"http://192.0.0.192/opc/v2/":             "a cloud's metadata",
 		"http://0.0.0.0:10000":                   "the unspecified address",
 		"http://[::]:10000":                      "the unspecified address",
 		"http://224.0.0.1":                       "a multicast address",
