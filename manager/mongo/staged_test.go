@@ -65,10 +65,10 @@ func TestLargeCommitCutOff(t *testing.T) {
 		t.Helper()
 		s := opened(t, url)
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
+		next, ended := large(wantLarge(t, other)), make(chan struct{})
 		go func() {
 			defer close(ended)
-			_, _ = s.CommitPolicy(ctx, large(wantLarge(t, other))) // how far it came is what the test looks at
+			_, _ = s.CommitPolicy(ctx, next) // how far it came is what the test looks at
 		}()
 		eventually(t, "it is time to end the manager", when)
 		cancel()
