@@ -132,8 +132,8 @@ func (j *judge) fits(c *call, want string) bool {
 		return want != "path_not_canonical" && c.sent.Sub(c.to.started) < starting
 	case want != "admitted":
 		return false
-	case c.outcome == "limit_exceeded":
-		return limited[c.partner]
+	case c.outcome == "limit_exceeded": // what a killed Envoy held counts as spent
+		return limited[c.partner] || j.killedBefore(c.sent)
 	}
 	return c.outcome == "limit_unavailable" && (limited[c.partner] || c.sent.Sub(c.to.started) < starting || j.troubled(c.sent, starting))
 }
@@ -142,6 +142,16 @@ func (j *judge) fits(c *call, want string) bool {
 func (j *judge) troubled(at time.Time, while time.Duration) bool {
 	for _, f := range j.faults {
 		if !f.began.After(at) && at.Before(f.ended.Add(while)) {
+			return true
+		}
+	}
+	return false
+}
+
+// killedBefore tells whether an Envoy was killed so shortly before that its shares may not have filled again.
+func (j *judge) killedBefore(at time.Time) bool {
+	for _, f := range j.faults {
+		if f.kind == envoyKilled && !f.began.After(at) && at.Before(f.ended.Add(starting)) {
 			return true
 		}
 	}

@@ -115,6 +115,27 @@ func TestNoLeaseComes(t *testing.T) {
 	}
 }
 
+// TestShareThatComesEmpty leases a rate with nothing in it yet, as where the
+// proxy before took all with it: what waited for it waits until it gives
+// something, as long as it would have waited for a lease.
+func TestShareThatComesEmpty(t *testing.T) {
+	stub := newStub(limited(1, policy.SourceLimit{Name: "rate", Kind: policy.RatePerSecond, Requests: 20, Burst: 20}))
+	stub.grants = func(m *wire.Sync) (grants []wire.Grant) {
+		for _, g := range plenty(m) {
+			g.Rate, g.Burst, g.Level = policy.RatePerSecond.UnitsPerMillisecond(20), 20*policy.RateUnit, 0
+			grants = append(grants, g)
+		}
+		return grants
+	}
+	p := start(t, proxyWith(1, stub, combined(configuration)...))
+	ready(t, p, 1)
+	exchanges := flood(t, p, 10)
+	p.Advance(300 * time.Millisecond)
+	if got := answers(t, exchanges); got["admitted"] < 2 || got["admitted"] > 5 || got["admitted"]+got["limit_exceeded"] != 10 {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestPolicyChangesMeanwhile ends the subscription of a request that waits for a
 // lease: the refusal names the policy that it comes from.
 func TestPolicyChangesMeanwhile(t *testing.T) {

@@ -53,6 +53,13 @@ func (s *Stream) Wait(snapshot *policy.Snapshot) bool {
 	return true
 }
 
+// Ripens tells whether the stream waited for a share of a rate that has come
+// empty, as where a proxy has ended with what it had, and gives a request
+// before the stream has waited for too long. Then it goes on waiting.
+func (s *Stream) Ripens(v policy.Verdict) bool {
+	return v.Code == policy.LimitExceeded && s.phase == phaseWaiting && s.now+v.RetryAfter < s.deadline
+}
+
 // want tells the leader of buckets, but not of one that it was just told of.
 func (w *waiting) want(wants []policy.Report, now int64) {
 	fresh := wants[:0]

@@ -22,6 +22,9 @@ func meter(s *edge.Stream) (waits bool) {
 		return false
 	}
 	v := s.Take(snapshot)
+	if s.Ripens(v) {
+		return true
+	}
 	if v.Code == policy.Undecided {
 		if s.Wait(snapshot) {
 			return true

@@ -108,16 +108,17 @@ const (
 	hungry    = int64(maxAmount)             // the demand of one that spends all that it has
 	rateOfOne = policy.RateUnit / demandSpan // the rate that a demand of 1 takes
 	leastSpan = 1000                         // milliseconds that demand is measured over at least
+	spareRate = 2 * policy.RateUnit / 1000   // two requests a second: traffic is never quite even
 )
 
 // needsRate is the rate that a proxy is to have where there is enough: a quarter
-// more than is asked for, and a remnant of its equal part at least. Who had no
+// more than is asked for, and some, and a remnant of its equal part at least. Who had no
 // request for a while is asked for little, but not for nothing: where a rate is
 // low, or traffic is, requests are far apart.
 func (h *holder) needsRate(whole int64, users int, now int64) int64 {
 	need := whole
 	if h.demand < whole/rateOfOne {
-		need = h.demand * rateOfOne * 5 / 4
+		need = h.demand*rateOfOne*5/4 + spareRate
 	}
 	if quiet := now - h.usedAt; quiet >= recent {
 		need = min(need, 2*policy.RateUnit/quiet)
