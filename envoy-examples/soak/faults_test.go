@@ -179,6 +179,9 @@ func (b *breaker) whole(ctx context.Context) error {
 // reconnect is how long after a fault a proxy may take to ask again (2 s), and to be told (2 s).
 const reconnect = 4 * time.Second
 
+// silence is how long managers wait to hear from an Envoy that was killed.
+const silence = 15 * time.Second
+
 // together is how much of the time between a and b proxies and managers were not kept apart by a fault.
 func together(faults []fault, a, b time.Time) time.Duration {
 	if !b.After(a) {

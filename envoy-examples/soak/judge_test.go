@@ -66,7 +66,11 @@ func (w *world) judgePropagation(t *testing.T) {
 	for _, c := range w.operator.history {
 		quiet := true
 		for _, f := range w.breaker.log() {
-			quiet = quiet && (f.ended.Add(reconnect).Before(c.begun) || f.began.After(c.done.Add(promised)))
+			after := reconnect
+			if f.kind == envoyKilled {
+				after = silence
+			}
+			quiet = quiet && (f.ended.Add(after).Before(c.begun) || f.began.After(c.done.Add(promised)))
 		}
 		if quiet && !c.everywhere.IsZero() && c.begun.After(w.began) {
 			took = append(took, c.everywhere.Sub(c.done))
