@@ -114,6 +114,12 @@ func (s *observedStore) PutSession(ctx context.Context, session *Session) error 
 	return s.Store.PutSession(ctx, session)
 }
 
+// KeepSession implements SessionStore.
+func (s *observedStore) KeepSession(ctx context.Context, session *Session) error {
+	defer s.measured("KeepSession")()
+	return s.Store.KeepSession(ctx, session)
+}
+
 // TakeMarks implements MarkStore.
 func (s *observedStore) TakeMarks(ctx context.Context, now time.Time, marks []Mark) (time.Time, error) {
 	defer s.measured("TakeMarks")()

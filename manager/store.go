@@ -106,6 +106,7 @@ type InvitationStore interface {
 type SessionStore interface {
 	Session(ctx context.Context, digest [32]byte, now time.Time) (*Session, error) // ErrMissing, also once expired
 	PutSession(ctx context.Context, s *Session) error
+	KeepSession(ctx context.Context, s *Session) error // is PutSession for one that is there; nothing where it was deleted
 	DeleteSession(ctx context.Context, digest [32]byte) error
 	DeleteExpiredSessions(ctx context.Context, now time.Time) error
 }

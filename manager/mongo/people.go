@@ -235,9 +235,20 @@ func (s *Store) Session(ctx context.Context, digest [32]byte, now time.Time) (*m
 // PutSession implements manager.SessionStore.
 func (s *Store) PutSession(ctx context.Context, one *manager.Session) error {
 	return s.call(ctx, "store a session", func(ctx context.Context) error {
-		return s.put(ctx, sessionCollection, byID(one.TokenDigest[:]),
-			session{Digest: one.TokenDigest[:], Data: one.Data, ExpiresAt: micros(one.ExpiresAt)})
+		return s.put(ctx, sessionCollection, byID(one.TokenDigest[:]), sessionOf(one))
 	})
+}
+
+// KeepSession implements manager.SessionStore.
+func (s *Store) KeepSession(ctx context.Context, one *manager.Session) error {
+	return s.call(ctx, "keep a session", func(ctx context.Context) error {
+		_, err := s.in(sessionCollection).ReplaceOne(ctx, byID(one.TokenDigest[:]), sessionOf(one))
+		return err
+	})
+}
+
+func sessionOf(one *manager.Session) session {
+	return session{Digest: one.TokenDigest[:], Data: one.Data, ExpiresAt: micros(one.ExpiresAt)}
 }
 
 // DeleteSession implements manager.SessionStore.

@@ -149,6 +149,15 @@ ON CONFLICT DO UPDATE SET data = excluded.data, expires_at = excluded.expires_at
 	})
 }
 
+// KeepSession implements manager.PeopleStore.
+func (s *Store) KeepSession(ctx context.Context, session *manager.Session) error {
+	return s.write(ctx, "keep a session", func(tx transaction) error {
+		_, err := tx.exec(ctx, "UPDATE session SET data = ?, expires_at = ? WHERE digest = ?",
+			notNull(session.Data), session.ExpiresAt.UnixMicro(), session.TokenDigest[:])
+		return err
+	})
+}
+
 // DeleteSession implements manager.PeopleStore.
 func (s *Store) DeleteSession(ctx context.Context, digest [32]byte) error {
 	return s.write(ctx, "delete a session", func(tx transaction) error {

@@ -94,6 +94,7 @@ func calls(s manager.Store, ctx context.Context) map[string]error {
 	errs["DeleteMembership"] = s.DeleteMembership(ctx, "a", "a")
 	add("Session")(s.Session(ctx, [32]byte{}, noon))
 	errs["PutSession"] = s.PutSession(ctx, &manager.Session{})
+	errs["KeepSession"] = s.KeepSession(ctx, &manager.Session{})
 	errs["DeleteSession"] = s.DeleteSession(ctx, [32]byte{})
 	errs["DeleteExpiredSessions"] = s.DeleteExpiredSessions(ctx, noon)
 	add("Invitation")(s.Invitation(ctx, [32]byte{}, noon))

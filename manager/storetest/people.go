@@ -134,8 +134,12 @@ func testSessions(t *testing.T, s manager.Store) {
 	longer := session("one", clock(20), nil)
 	must(t, s.PutSession(ctx, longer))
 	equal(t, "prolonged", longer, got(s.Session(ctx, one.TokenDigest, clock(15)))(t))
+	longer = session("one", clock(30), []byte("more"))
+	must(t, s.KeepSession(ctx, longer))
+	equal(t, "kept", longer, got(s.Session(ctx, one.TokenDigest, clock(25)))(t))
 	for range 2 {
 		must(t, s.DeleteSession(ctx, one.TokenDigest))
+		must(t, s.KeepSession(ctx, one)) // which does not bring it back
 		_, err = s.Session(ctx, one.TokenDigest, clock(0))
 		wantError(t, err, manager.ErrMissing)
 	}

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -77,6 +78,31 @@ func TestSessionEnds(t *testing.T) {
 	ended("after half an hour", idle)
 	e.wait(24 * time.Hour)
 	ended("after its token's end", expired)
+}
+
+// TestSignOutIsFinal signs out while a page is on its way, which keeps the session of who looks at it.
+func TestSignOutIsFinal(t *testing.T) {
+	e := newEstate(t)
+	b := e.signedIn(bootstrapToken)
+	at, err := url.Parse(e.server.URL + "/admin")
+	must(t, err)
+	r := httptest.NewRequest(http.MethodGet, "/admin", nil)
+	for _, c := range b.client.Jar.Cookies(at) {
+		r.AddCookie(c)
+	}
+	page := e.site.Public(func(w http.ResponseWriter, r *http.Request) {
+		if p, err := e.site.sessionHolder(r.Context()); p == nil || err != nil {
+			t.Errorf("nobody is signed in: %v", err)
+		}
+		b.post("/admin/logout", nil)
+		w.WriteHeader(http.StatusOK)
+	})
+	page.ServeHTTP(httptest.NewRecorder(), r)
+	after := httptest.NewRecorder()
+	e.site.routes().ServeHTTP(after, r)
+	if after.Code != http.StatusSeeOther || !strings.HasPrefix(after.Header().Get("Location"), "/admin/login") {
+		t.Errorf("the session is back: %d", after.Code)
+	}
 }
 
 func TestTooManyTries(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -20,6 +21,16 @@ type SessionStore struct {
 
 var _ scs.CtxStore = SessionStore{}
 
+// loadedKey is where a request notes which session it has loaded.
+type loadedKey struct{}
+
+// remembering lets a request note which session it loads.
+func remembering(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), loadedKey{}, new(string))))
+	})
+}
+
 // FindCtx implements scs.CtxStore.
 func (s SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
 	session, err := s.Store.Session(ctx, sha256.Sum256([]byte(token)), s.Now())
@@ -29,14 +40,20 @@ func (s SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, 
 	if err != nil {
 		return nil, false, err
 	}
+	if loaded, ok := ctx.Value(loadedKey{}).(*string); ok {
+		*loaded = token
+	}
 	return session.Data, true, nil
 }
 
-// CommitCtx implements scs.CtxStore.
+// CommitCtx implements scs.CtxStore. A session that was loaded and has been
+// ended since, by a logout in another tab, is not brought back.
 func (s SessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
-	return s.Store.PutSession(ctx, &manager.Session{
-		TokenDigest: sha256.Sum256([]byte(token)), Data: data, ExpiresAt: expiry,
-	})
+	put := s.Store.PutSession
+	if loaded, ok := ctx.Value(loadedKey{}).(*string); ok && *loaded == token {
+		put = s.Store.KeepSession
+	}
+	return put(ctx, &manager.Session{TokenDigest: sha256.Sum256([]byte(token)), Data: data, ExpiresAt: expiry})
 }
 
 // DeleteCtx implements scs.CtxStore.

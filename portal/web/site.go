@@ -62,7 +62,7 @@ func (s *Site) Begin(r *http.Request, values map[string]string) error {
 
 // Public is a page for anybody, with the session loaded.
 func (s *Site) Public(page http.HandlerFunc) http.Handler {
-	return s.Sessions.LoadAndSave(page)
+	return remembering(s.Sessions.LoadAndSave(page))
 }
 
 // ToLogin sends to a login page, and from there back to the page asked for.
