@@ -44,6 +44,27 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestFindSubscribers looks for who subscribes to a product, among all and at
+// one partner: a subscription that has ended is nobody's.
+func TestFindSubscribers(t *testing.T) {
+	s := teamEstate(t)
+	ended := changed(t, s, manager.Ref{Kind: manager.KindSubscription, Partner: "acme", Name: "risk"}, func(r *manager.Subscription) *manager.Subscription {
+		c := *r
+		c.Spec.State = manager.StateEnded
+		return &c
+	})
+	if _, _, err := s.Put(t.Context(), admin, ended, manager.AnyRevision); err != nil {
+		t.Fatal(err)
+	}
+	for _, partner := range []string{"", "acme"} {
+		for product, want := range map[string]string{"pay": "pay", "risk": "", "nothing": ""} {
+			if got := pages(t, s, manager.Query{Kind: manager.KindSubscription, Partner: partner, Product: product}); got != want {
+				t.Errorf("to %s at %q: %q, want %q", product, partner, got, want)
+			}
+		}
+	}
+}
+
 // pages are the names on all pages of a query.
 func pages(t *testing.T, s *manager.Service, q manager.Query) string {
 	t.Helper()
