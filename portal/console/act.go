@@ -185,20 +185,12 @@ func (v *visit) missingPlan(r manager.Resource, a act) ([]web.Choice, error) {
 	if !ok || subscription.Spec.Plan != "" || a.to != manager.StateActive {
 		return nil, nil
 	}
-	var list []web.Choice
-	for cursor := ""; ; {
-		page, err := v.Service.List(v.ctx(), manager.KindPlan, "", 500, cursor)
-		if err != nil {
-			return nil, err
-		}
-		for _, item := range page.Items {
-			name := item.Meta().Name
-			list = append(list, web.Choice{Value: name, Label: name})
-		}
-		if cursor = page.Next; cursor == "" {
-			return list, nil
-		}
+	plans, err := v.all(manager.Query{Kind: manager.KindPlan})
+	list := make([]web.Choice, len(plans))
+	for i, plan := range plans {
+		list[i] = web.Choice{Value: plan.Meta().Name, Label: plan.Meta().Name}
 	}
+	return list, err
 }
 
 func (s *server) changeState(v *visit) error {

@@ -83,12 +83,12 @@ func (s *server) explain(v *visit) error {
 }
 
 func (v *visit) environmentChoices(current string) ([]web.Choice, error) {
-	page, err := v.Service.List(v.ctx(), manager.KindEnvironment, "", 500, "")
+	environments, err := v.all(manager.Query{Kind: manager.KindEnvironment})
 	if err != nil {
 		return nil, err
 	}
 	var list []web.Choice
-	for _, r := range page.Items {
+	for _, r := range environments {
 		name := r.Meta().Name
 		list = append(list, web.Choice{Value: name, Label: name, Current: name == current})
 	}

@@ -32,7 +32,7 @@ var keyBadges = map[string]web.Badge{
 }
 
 func (v *visit) fillApplications(view *partnerView) error {
-	page, err := v.Service.List(v.ctx(), manager.KindApplication, view.Name, 500, "")
+	applications, err := v.all(manager.Query{Kind: manager.KindApplication, Partner: view.Name})
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (v *visit) fillApplications(view *partnerView) error {
 	for _, key := range keys {
 		byApplication[key.Application] = append(byApplication[key.Application], key)
 	}
-	for _, r := range page.Items {
+	for _, r := range applications {
 		if a, ok := r.(*manager.Application); ok {
 			view.Applications = append(view.Applications, v.applicationRow(a, byApplication[a.Metadata.Name]))
 		}

@@ -72,6 +72,20 @@ func TestPartnersPageByPage(t *testing.T) {
 	}
 }
 
+// TestPartnerWithManyApplications shows all of them, more than a page of the API has.
+func TestPartnerWithManyApplications(t *testing.T) {
+	e := newEstate(t)
+	var many []manager.Resource
+	for i := range 501 {
+		many = append(many, &manager.Application{Metadata: manager.Metadata{Name: fmt.Sprintf("many-%03d", i), Partner: "acme"}})
+	}
+	_, err := e.service.Apply(context.Background(), operator, many, manager.ApplyOptions{})
+	must(t, err)
+	if n := strings.Count(e.signedIn(bootstrapToken).get("/admin/partners/acme").body, `<code class="muted">many-`); n != len(many) {
+		t.Errorf("%d applications are shown", n)
+	}
+}
+
 // TestRequests asks who was refused, and what today's policy says of it.
 func TestRequests(t *testing.T) {
 	e := newEstate(t)

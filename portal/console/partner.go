@@ -111,12 +111,12 @@ func (v *visit) fillUsage(view *partnerView) (err error) {
 }
 
 func (v *visit) fillSubscriptions(view *partnerView) error {
-	page, err := v.Service.Find(v.ctx(), manager.Query{Kind: manager.KindSubscription, Partner: view.Name, Within: v.grant(), Limit: 500})
+	subscriptions, err := v.all(manager.Query{Kind: manager.KindSubscription, Partner: view.Name, Within: v.grant()})
 	if err != nil {
 		return err
 	}
 	uses := map[string][]manager.LimitUse{} // by environment
-	for _, r := range page.Items {
+	for _, r := range subscriptions {
 		subscription, ok := r.(*manager.Subscription)
 		if !ok {
 			continue

@@ -93,10 +93,8 @@ func (v *visit) partnerRow(p *manager.Partner) (partnerRow, error) {
 		Name: name, Title: title(p.Spec.Title, name), URL: partnerURL(name), State: stateBadges[p.Spec.State],
 		Tier: p.Spec.Support.Tier, Owner: ownerOf(&p.Metadata), Since: web.Day(p.Metadata.CreatedAt),
 	}
-	subscriptions, err := v.Service.Find(v.ctx(), manager.Query{Kind: manager.KindSubscription, Partner: name, Within: v.grant(), Limit: 500})
-	if err == nil {
-		row.Subscriptions = web.Number(int64(len(subscriptions.Items)))
-	}
+	subscriptions, err := v.all(manager.Query{Kind: manager.KindSubscription, Partner: name, Within: v.grant()})
+	row.Subscriptions = web.Number(int64(len(subscriptions)))
 	return row, err
 }
 

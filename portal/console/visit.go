@@ -49,6 +49,21 @@ func read[R manager.Resource](v *visit, ref manager.Ref) (R, error) {
 	return typed, nil
 }
 
+// all is everything that a query selects, for what a page shows whole.
+func (v *visit) all(q manager.Query) ([]manager.Resource, error) {
+	var list []manager.Resource
+	for q.Limit = 500; ; {
+		page, err := v.Service.Find(v.ctx(), q)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, page.Items...)
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return list, nil
+		}
+	}
+}
+
 // title is what people call a thing: its title, else its name.
 func title(given, name string) string {
 	if trimmed(given) == "" {
