@@ -53,13 +53,14 @@ type gather struct {
 const gatherShards = 64
 
 type gatherShard struct {
-	counts  map[kind]tally
+	counts  map[kind]*tally
 	changed bool // since it was kept
 	kept    bool // in shared data
 }
 
 // tally is how many requests of a kind were counted, and how many of them are
-// safe in shared data.
+// safe in shared data. It is changed in place: to assign to a key that a map has
+// already puts the texts of the new key there, and those are views.
 type tally struct{ count, kept uint64 }
 
 // shard is where a kind is counted.
@@ -76,7 +77,7 @@ type partnerSecond struct {
 
 func (g *gather) init() {
 	for i := range g.shards {
-		g.shards[i].counts = map[kind]tally{}
+		g.shards[i].counts = map[kind]*tally{}
 	}
 	g.logged = map[partnerSecond]int{}
 }
@@ -127,7 +128,7 @@ func (g *gather) addUsage(u *wire.Usage) {
 	}
 	k.clone()
 	s := g.shard(&k)
-	s.counts[k], s.changed = tally{count: u.Count}, true
+	s.counts[k], s.changed = &tally{count: u.Count}, true
 	g.kinds++
 }
 
@@ -137,7 +138,7 @@ func (g *gather) raise(k *kind, n uint64) (known bool) {
 	t, known := s.counts[*k]
 	if known {
 		t.count += n
-		s.counts[*k], s.changed = t, true
+		s.changed = true
 	}
 	return known
 }

@@ -53,9 +53,8 @@ func (l *leader) keep(i int) {
 		return // again on the next tick
 	}
 	s.changed, s.kept = false, true
-	for k, t := range s.counts {
+	for _, t := range s.counts {
 		t.kept = t.count
-		s.counts[k] = t
 	}
 }
 
@@ -79,17 +78,20 @@ func (g *gather) recall(shard int, m *wire.Sync) {
 	s := &g.shards[shard]
 	for i := range m.Usage {
 		k := kindOf(&m.Usage[i])
-		t, known := s.counts[k]
-		n := m.Usage[i].Count
-		if !known && g.kinds >= 2*maxKinds {
+		t, n := s.counts[k], m.Usage[i].Count
+		switch {
+		case t != nil:
+		case g.kinds >= 2*maxKinds:
 			count("partnergate_usage_lost", n) // else the manager would refuse the batch, and all were lost
 			continue
-		}
-		if !known {
+		default:
 			k.clone()
+			t = &tally{}
+			s.counts[k] = t
 			g.kinds++
 		}
-		s.counts[k] = tally{t.count + n, t.kept + n}
+		t.count += n
+		t.kept += n
 	}
 	g.dropped += m.Dropped
 	s.kept = true
