@@ -194,6 +194,33 @@ func TestKeyboard(t *testing.T) {
 	b.quiet()
 }
 
+// TestEnvironmentInSight has more environments than fit side by side, and looks at the last.
+func TestEnvironmentInSight(t *testing.T) {
+	e := newEstate(t)
+	many := make([]manager.Resource, 20)
+	for i := range many {
+		many[i] = &manager.Environment{Metadata: manager.Metadata{Name: fmt.Sprintf("region-%02d", i)}}
+	}
+	_, err := e.service.Apply(t.Context(), operator, many, manager.ApplyOptions{})
+	must(t, err)
+	b := newTab(t, e.server.URL)
+	b.resize(phone)
+	b.login(acmeAdmin)
+	inSight := `(() => {
+		const current = document.querySelector(".environments [aria-current]").getBoundingClientRect();
+		return current.left >= 0 && current.right <= innerWidth && scrollY === 0;
+	})()`
+	for _, path := range []string{"/products", "/products?environment=region-19", "/requests?environment=region-10"} {
+		b.open(path)
+		if !eval[bool](b, inSight) {
+			t.Errorf("%s: the environment is out of sight", path)
+		}
+	}
+	b.choose("outcome", "limit_exceeded")
+	b.await(`document.querySelector('#environments a[href*="limit_exceeded"]') && ` + inSight)
+	b.quiet()
+}
+
 // TestThemes follows the system until the reader chooses, and keeps the choice, with and without scripts.
 func TestThemes(t *testing.T) {
 	e := newEstate(t)

@@ -94,6 +94,18 @@
     }
   });
 
+  // Where there are more environments than fit side by side, the one that the
+  // page is about is among those in sight.
+  function showEnvironment() {
+    const current = document.querySelector(".environments [aria-current]");
+    if (current) {
+      const row = current.parentElement;
+      row.scrollLeft = current.offsetLeft - row.offsetLeft - (row.clientWidth - current.offsetWidth) / 2;
+    }
+  }
+  document.addEventListener("htmx:after:swap", showEnvironment);
+  showEnvironment();
+
   // An address that names an operation shows it opened.
   function openNamed() {
     const named = document.getElementById(location.hash.slice(1));
