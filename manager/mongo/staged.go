@@ -124,7 +124,8 @@ func (s *Store) checkCredentials(ctx context.Context, writes []policyWrite) erro
 			deleted[manager.Ref(*d)] = true
 		}
 		if c := writes[i].Credential; c != nil {
-			if _, twice := digests[string(c.Digest)]; twice {
+			_, twice := digests[string(c.Digest)]
+			if _, owned := owners[c.ID]; twice || owned {
 				return errDuplicate
 			}
 			owners[c.ID], digests[string(c.Digest)] = c.Partner, c.ID

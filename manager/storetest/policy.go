@@ -390,13 +390,14 @@ func wantLargeRefused(t *testing.T, s manager.Store, good manager.PolicyCommit) 
 	_, err := s.CommitPolicy(context.Background(), stale)
 	wantError(t, err, manager.ErrRevision)
 	last := len(good.Changes) - 1
-	for name, c := range map[string]*manager.Credential{
-		"a digest twice":              credential("acme", "k9999", "digest7"),
-		"the digest of a stored key":  credential("acme", "k9999", fmt.Sprint("digest", last/2)),
-		"the id of another partner's": credential("globex", fmt.Sprint("k", last/2), "new"),
+	for name, changes := range map[string][]manager.Change{
+		"a digest twice":              {put(credential("acme", "k9999", "digest7"))},
+		"the digest of a stored key":  {put(credential("acme", "k9999", fmt.Sprint("digest", last/2)))},
+		"the id of another partner's": {put(credential("globex", fmt.Sprint("k", last/2), "new"))},
+		"an id at two partners":       {put(credential("acme", "k9999", "new")), put(credential("globex", "k9999", "newer"))},
 	} {
 		bad := good
-		bad.Changes = append(slices.Clone(good.Changes[:last]), put(c))
+		bad.Changes = append(slices.Clone(good.Changes[:last]), changes...)
 		if _, err := s.CommitPolicy(context.Background(), bad); err == nil || errors.Is(err, manager.ErrRevision) {
 			t.Errorf("%s: error %v, want one that is not ErrRevision", name, err)
 		}
