@@ -61,6 +61,9 @@ func (s *server) changeDone(v *visit) error {
 	if err != nil || version < 1 || version > s.Service.PolicyVersion() {
 		return web.ErrNotFound
 	}
+	if v.r.Header.Get("HX-Request") != "" { // a page asks each second, also where nobody sits before it
+		web.LeaveSession(v.ctx())
+	}
 	f := v.quietFrame("Change", home)
 	if f.Change, err = v.change(version); err != nil {
 		return err

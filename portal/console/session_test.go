@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"crypto/sha256"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -78,6 +79,31 @@ func TestSessionEnds(t *testing.T) {
 	ended("after half an hour", idle)
 	e.wait(24 * time.Hour)
 	ended("after its token's end", expired)
+}
+
+// TestPagesThatAskByThemselves follows a change as a page does before which nobody need sit.
+func TestPagesThatAskByThemselves(t *testing.T) {
+	e := newEstate(t)
+	b := e.signedIn(bootstrapToken)
+	ends := func(asks string) time.Time {
+		t.Helper()
+		r, err := http.NewRequest(http.MethodGet, e.server.URL+"/admin/changes/1", nil)
+		must(t, err)
+		r.Header.Set("HX-Request", asks)
+		if a := b.do(r); a.status != http.StatusOK {
+			t.Fatalf("status %d", a.status)
+		}
+		session, err := e.store.Session(context.Background(), sha256.Sum256([]byte(b.client.Jar.Cookies(r.URL)[0].Value)), e.now())
+		must(t, err)
+		return session.ExpiresAt
+	}
+	first := ends("")
+	if by := ends("true").Sub(first); by != 0 {
+		t.Errorf("a page that asks by itself keeps the session %v longer", by)
+	}
+	if !ends("").After(first) {
+		t.Error("who looks at the page does not keep the session")
+	}
 }
 
 // TestSignOutIsFinal signs out while a page is on its way, which keeps the session of who looks at it.

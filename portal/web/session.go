@@ -24,12 +24,28 @@ var _ scs.CtxStore = SessionStore{}
 // loadedKey is where a request notes which session it has loaded.
 type loadedKey struct{}
 
+type loaded struct {
+	token   string
+	leaveBe bool // the request stores nothing
+}
+
 // remembering lets a request note which session it loads.
 func remembering(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), loadedKey{}, new(string))))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), loadedKey{}, &loaded{})))
 	})
 }
+
+func loadedBy(ctx context.Context) *loaded {
+	if l, ok := ctx.Value(loadedKey{}).(*loaded); ok {
+		return l
+	}
+	return &loaded{}
+}
+
+// LeaveSession leaves the session as it is, with its end: for requests that
+// pages make by themselves, which say nothing of whether somebody is there.
+func LeaveSession(ctx context.Context) { loadedBy(ctx).leaveBe = true }
 
 // FindCtx implements scs.CtxStore.
 func (s SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
@@ -40,20 +56,21 @@ func (s SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	if loaded, ok := ctx.Value(loadedKey{}).(*string); ok {
-		*loaded = token
-	}
+	loadedBy(ctx).token = token
 	return session.Data, true, nil
 }
 
 // CommitCtx implements scs.CtxStore. A session that was loaded and has been
 // ended since, by a logout in another tab, is not brought back.
 func (s SessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
-	put := s.Store.PutSession
-	if loaded, ok := ctx.Value(loadedKey{}).(*string); ok && *loaded == token {
-		put = s.Store.KeepSession
+	session := &manager.Session{TokenDigest: sha256.Sum256([]byte(token)), Data: data, ExpiresAt: expiry}
+	switch l := loadedBy(ctx); {
+	case l.token != token:
+		return s.Store.PutSession(ctx, session)
+	case l.leaveBe:
+		return nil
 	}
-	return put(ctx, &manager.Session{TokenDigest: sha256.Sum256([]byte(token)), Data: data, ExpiresAt: expiry})
+	return s.Store.KeepSession(ctx, session)
 }
 
 // DeleteCtx implements scs.CtxStore.
