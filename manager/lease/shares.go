@@ -6,11 +6,11 @@ import "github.com/partnergate/partnergate/filters/policy"
 func (b *Bucket) stepShares(in Input) Outcome {
 	b.settle(in.Now)
 	b.start(in.Contract, in.Now)
-	before := b.total()
+	before, pool := b.total(), b.pool
 	b.removeGone(&in)
 	h := b.holder(&in)
 	if h == nil {
-		b.resettle(before, in.Now)
+		b.resettle(before, pool, in.Now)
 		return Outcome{}
 	}
 	if in.Report != nil {
@@ -26,7 +26,7 @@ func (b *Bucket) stepShares(in Input) Outcome {
 	} else {
 		b.grantShare(h, &in, &out)
 	}
-	b.resettle(before, in.Now)
+	b.resettle(before, pool, in.Now)
 	return out
 }
 
@@ -96,13 +96,13 @@ func (b *Bucket) settle(now int64) {
 }
 
 // resettle keeps the pool within what nobody holds, and notes since when it
-// grows as it does now.
-func (b *Bucket) resettle(before share, now int64) {
+// grows as it does now: a pool that was full has not grown until it was taken from.
+func (b *Bucket) resettle(before share, pool, now int64) {
 	if !b.kind.Rate() {
 		return
 	}
 	b.pool = min(b.pool, b.free().size)
-	if b.total() != before {
+	if b.total() != before || b.pool != pool {
 		b.poolAt = max(b.poolAt, now)
 	}
 }
@@ -159,7 +159,7 @@ func (b *Bucket) anyLacks(asks *holder, due map[string]share) bool {
 // towards is the share nearest to due that a holder can be given now: less at
 // once, more only out of what is free.
 func (b *Bucket) towards(h *holder, due share) share {
-	if h.stranger {
+	if h.stranger || h.held.size >= b.unit() && b.crowded() {
 		return share{}
 	}
 	free, next := b.free(), due
@@ -174,6 +174,23 @@ func (b *Bucket) towards(h *holder, due share) share {
 		return share{} // it could admit nothing with it
 	}
 	return next
+}
+
+// crowded tells whether more proxies go on with a share than the contract has
+// requests, as after it was lowered. Each would keep its own where it reports
+// in its turn only.
+func (b *Bucket) crowded() bool {
+	sharing := int64(0)
+	for i := range b.holders {
+		has := b.holders[i].held
+		if b.holders[i].open {
+			has = b.holders[i].next
+		}
+		if has.size >= b.unit() {
+			sharing++
+		}
+	}
+	return sharing > b.whole().size/b.unit()
 }
 
 // enough tells whether a share of a rate is so near the next one that it may

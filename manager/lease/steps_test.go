@@ -369,3 +369,36 @@ func TestLargestContract(t *testing.T) {
 		w.sync(w.some()) // decodes what is stored
 	})
 }
+
+// A proxy that lost its ledger gets what lies in the pool, which was full: it
+// grows from then on, and not from when it became full.
+func TestFullPoolDoesNotGrow(t *testing.T) {
+	x := newTable(t, policy.RatePerSecond, Contract{Requests: 8, Burst: 2})
+	x.wants("a")
+	x.wants("b")
+	x.idle("a")
+	x.report("a", policy.Report{Given: requests}) // half of it is b's, which has not come
+	x.now += 1000
+	x.epochs["a"] = 0
+	x.expect("a's level, once its ledger was lost", grant(x.wants("a")).Level, int64(requests))
+	x.expect("b's level", grant(x.wants("b")).Level, int64(0))
+}
+
+// A contract that has fewer slots than proxies hold some of is kept once all
+// but as many have reported, whoever's turn it is then.
+func TestLoweredContractIsKeptInAnyTurn(t *testing.T) {
+	x := newTable(t, policy.InFlight, Contract{Requests: 2})
+	for range 4 {
+		x.wants("a")
+		x.wants("b")
+	}
+	x.contract.Requests = 1
+	for _, proxy := range []string{"a", "b"} {
+		for x.b.dues(x.now)[proxy].size == 0 {
+			x.now += turn
+		}
+		x.idle(proxy)
+	}
+	x.idle("a")
+	x.expect("slots held of one", x.b.total().size, int64(1))
+}
