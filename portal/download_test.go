@@ -43,6 +43,25 @@ func TestRequestsAsAFile(t *testing.T) {
 	}
 }
 
+// TestLargestFile has one request more than a file holds.
+func TestLargestFile(t *testing.T) {
+	e := newEstate(t)
+	records := make([]manager.RequestRecord, mostDownloaded+1)
+	for i := range records {
+		records[i] = manager.RequestRecord{
+			Time: noon.Add(time.Duration(i-len(records)) * time.Millisecond), RequestID: strconv.Itoa(i), Method: "GET", Path: "/payments/payments",
+			Key: manager.UsageKey{Partner: "acme", Outcome: "operation_not_found"}, Status: http.StatusNotFound,
+		}
+	}
+	must(t, e.store.CommitSync(t.Context(), manager.SyncCommit{
+		Proxy: &manager.Proxy{ID: "edge-1.1", Node: "edge-1", FirstSeen: noon, LastSync: noon, Sequence: 1}, Requests: records,
+	}))
+	_, rows := e.loggedIn(acmeAdmin).file("/requests.csv")
+	if n := len(rows); n != mostDownloaded || rows[0][1] != strconv.Itoa(mostDownloaded) || rows[n-1][1] != "1" {
+		t.Errorf("%d rows, from %v to %v", n, rows[0], rows[n-1])
+	}
+}
+
 func TestUsageAsAFile(t *testing.T) {
 	e := newEstate(t)
 	e.traffic(e.key("acme", "checkout", "sandbox"))
