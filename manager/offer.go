@@ -59,7 +59,7 @@ func (s *state) offers(partner, product, environment string, now time.Time) bool
 }
 
 // requestName is the name of a request's subscription: that of an earlier
-// request that was declined, else one that is free.
+// request that was declined, unless a file manages it, else one that is free.
 func (s *state) requestName(partner, product, environment string) string {
 	name := product + "-" + environment
 	if len(name) > maxRequestName {
@@ -71,7 +71,7 @@ func (s *state) requestName(partner, product, environment string) string {
 			candidate += "-" + strconv.Itoa(i)
 		}
 		there, _ := s.get(Ref{Kind: KindSubscription, Partner: partner, Name: candidate}).(*Subscription)
-		if there == nil || there.Spec.Plan == "" && there.Spec.Product == product && there.Spec.Environment == environment {
+		if there == nil || there.Metadata.ManagedBy != OwnerFile && there.Spec.Plan == "" && there.Spec.Product == product && there.Spec.Environment == environment {
 			return candidate
 		}
 	}

@@ -63,6 +63,32 @@ func TestOffers(t *testing.T) {
 	}
 }
 
+// TestARequestThatAFileManages is declined, and asked for again by a member.
+func TestARequestThatAFileManages(t *testing.T) {
+	s, resources := newService(t, newClock()), estate(t)
+	for _, r := range resources {
+		if p, ok := r.(*manager.Product); ok {
+			p.Spec.Discoverable = true
+		}
+	}
+	declined := &manager.Subscription{
+		Metadata: manager.Metadata{Name: "risk-sandbox", Partner: "acme"},
+		Spec:     manager.SubscriptionSpec{Product: "risk", Environment: "sandbox", State: manager.StateEnded},
+	}
+	apply(t, s, append(resources, declined), manager.ApplyOptions{})
+	asked, err := s.RequestAccess(context.Background(), person("dev@acme.test"), "acme", "risk", "sandbox")
+	if err != nil || asked.Metadata.Name != "risk-sandbox-2" {
+		t.Fatalf("asked is %+v, %v", asked, err)
+	}
+	r, err := s.Resource(context.Background(), declined.Ref())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if there := r.(*manager.Subscription); there.Metadata.ManagedBy != manager.OwnerFile || there.Spec.State != manager.StateEnded {
+		t.Errorf("what the file manages is %+v", there)
+	}
+}
+
 func TestARequestThroughItsLife(t *testing.T) {
 	ctx := context.Background()
 	s := showing(t, "pay")
