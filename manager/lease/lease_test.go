@@ -54,7 +54,7 @@ func (w *world) happen() {
 	case "change contract":
 		w.setContract(someContract(w.t))
 	case "restart manager":
-		w.started = w.now
+		w.restart()
 	case "lose ledger":
 		w.lose(w.some())
 	}

@@ -36,10 +36,13 @@ type world struct {
 	admitted []int64 // times
 }
 
+// dated is a contract, and from when until when proxies heard of it.
 type dated struct {
-	at int64
+	at, until int64
 	Contract
 }
+
+const forever = int64(1) << 62
 
 // proxy is one proxy process, and what the manager stored of it.
 type proxy struct {
@@ -75,7 +78,25 @@ func newWorld(t *rapid.T, kind policy.LimitKind, c Contract) *world {
 
 func (w *world) setContract(c Contract) {
 	w.contract = c
-	w.since = append(w.since, dated{w.now, c})
+	if last := len(w.since) - 1; last >= 0 {
+		w.since[last].until = w.now
+	}
+	w.since = append(w.since, dated{w.now, forever, c})
+}
+
+// restart makes a manager that takes nobody for gone yet: who was last heard of
+// under an older contract goes by that one until it is heard of again.
+func (w *world) restart() {
+	w.started = w.now
+	heard := w.now
+	for _, p := range w.alive() {
+		heard = min(heard, p.lastSync)
+	}
+	for i := range w.since {
+		if d := &w.since[i]; d.until >= heard {
+			d.until = max(d.until, w.now)
+		}
+	}
 }
 
 func (w *world) add() *proxy {
@@ -237,12 +258,8 @@ func (w *world) crash(p *proxy) { p.dead, p.inFlight = true, 0 }
 
 // most is the largest contract that somebody may have gone by in [from, to].
 func (w *world) most(from, to int64) (c Contract) {
-	for i, d := range w.since {
-		until := int64(1) << 62
-		if i+1 < len(w.since) {
-			until = w.since[i+1].at
-		}
-		if d.at <= to && until >= from-settled {
+	for _, d := range w.since {
+		if d.at <= to && d.until >= from-settled {
 			c.Requests, c.Burst = max(c.Requests, d.Requests), max(c.Burst, d.Burst)
 		}
 	}
