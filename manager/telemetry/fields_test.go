@@ -15,7 +15,7 @@ import (
 )
 
 // logged are the folders whose lines are the manager's.
-var logged = []string{"..", "../httpapi", "../server", "../sqlite", "../mongo", "../../portal"}
+var logged = []string{"..", "../httpapi", "../server", "../sqlite", "../mongo", "../../portal", "../../portal/web", "../../portal/console"}
 
 // levels are the methods that log, and how many arguments come before the fields.
 var levels = map[string]int{
@@ -82,7 +82,7 @@ func fields(call *ast.CallExpr) (names []string) {
 		return literal(call.Args[0])
 	}
 	first, logs := levels[method]
-	if !logs || of != "logger" && of != "telemetry" {
+	if !logs || !strings.EqualFold(of, "logger") && of != "telemetry" {
 		return nil
 	}
 	for i := first; i < len(call.Args); i += 2 {

@@ -49,6 +49,7 @@ var Fields = []Field{
 	{"sequence", "of a proxy's batch, as received"},
 	{"stored_sequence", "of the last batch stored of that proxy"},
 	{"call", "the store's method that failed"},
+	{"environment", "whose gateway gave no answer to a member's try"},
 	{"error", "what went wrong; never a secret"},
 	{"panic", "what a handler panicked with"},
 	{"stack", "where"},
