@@ -83,8 +83,8 @@ func (r *replica) version() uint64 {
 }
 
 // goOn looks for a new policy, and takes one step of taking it over: reading its
-// manifest, or loading some parts. What a step costs is recorded, since no
-// request of this worker is served meanwhile.
+// manifest and loading some parts, so that a small change is one step. What a
+// step costs is recorded, since no request of this worker is served meanwhile.
 func (r *replica) goOn(now int64) {
 	began, before := nowNanos(), r.loading
 	r.refresh(now)
@@ -96,6 +96,8 @@ func (r *replica) goOn(now int64) {
 		return
 	case r.loading == before:
 		r.load(loadBudget)
+	default:
+		r.load(loadBudget - len(r.loading.manifest.Raw()))
 	}
 	record("partnergate_policy_step_microseconds", uint64(max(nowNanos()-began, 0)/1000))
 }
