@@ -58,7 +58,7 @@ test: build tools ## Run every test; brings all that the tests need
 
 # What docs/performance.md tells, again. One after the other, since they would measure each other: make bench BENCH=OneChange
 BENCH ?= .
-bench: build $(ENVOY) ## Measure what docs/performance.md tells: about a quarter of an hour
+bench: build $(ENVOY) ## Measure what docs/performance.md tells: some minutes
 	@go test -run '^$$' -bench '$(BENCH)' -p 1 -timeout 60m ./filters/policy ./filters/edge ./manager ./manager/sqlite ./manager/estate ./envoy-examples
 
 RELIABILITY := $(CURDIR)/build/reliability
