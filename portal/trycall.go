@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -19,7 +17,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/manager"
 )
 
@@ -179,16 +176,7 @@ func newRequestID() string {
 // refusal is the code and the request id of a gateway's refusal; no code where
 // the answer is not one, but the upstream's.
 func (c *called) refusal() (code, requestID string) {
-	media, _, _ := mime.ParseMediaType(c.header.Get("Content-Type"))
-	var problem refusalBody
-	if media != "application/problem+json" || json.Unmarshal(c.body, &problem) != nil {
-		return "", ""
-	}
-	known, ok := policy.ParseCode(problem.Code)
-	if !ok || !known.Refused() || known.Info().Status != c.status {
-		return "", ""
-	}
-	return problem.Code, problem.RequestID
+	return manager.ReadRefusal(c.status, c.header.Get("Content-Type"), c.body)
 }
 
 // isText tells whether a body can be shown as it is.

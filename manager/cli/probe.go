@@ -2,11 +2,9 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -224,15 +222,8 @@ func callGateway(ctx context.Context, gateway *url.URL, key string, t target) (s
 
 // decided tells a refusal of the gateway from an answer of the upstream.
 func decided(status int, contentType string, body []byte) string {
-	media, _, _ := mime.ParseMediaType(contentType)
-	var problem struct {
-		Code string `json:"code"`
-	}
-	if media != "application/problem+json" || json.Unmarshal(body, &problem) != nil {
-		return policy.Admitted.String()
-	}
-	if code, known := policy.ParseCode(problem.Code); known && code.Refused() && code.Info().Status == status {
-		return problem.Code
+	if code, _ := manager.ReadRefusal(status, contentType, body); code != "" {
+		return code
 	}
 	return policy.Admitted.String()
 }
