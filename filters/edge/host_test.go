@@ -31,8 +31,9 @@ func TestHostsThatLackSomething(t *testing.T) {
 					said++
 				}
 			}
-			if said != 1 || h.metrics["partnergate_host_lacks;.reason="+lacks+".;"] == 0 {
-				t.Errorf("the log says it %d times: %q; metrics %v", said, h.logs, h.metrics)
+			counted := h.counted[nativeMetrics["partnergate_host_lacks;.reason="+lacks+".;"]]
+			if said != 1 || counted != 1 {
+				t.Errorf("the log says it %d times: %q; the metric %d times", said, h.logs, counted)
 			}
 		})
 	}

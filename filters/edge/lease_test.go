@@ -136,24 +136,39 @@ func TestShareThatComesEmpty(t *testing.T) {
 	}
 }
 
-// TestPolicyChangesMeanwhile ends the subscription of a request that waits for a
-// lease: the refusal names the policy that it comes from.
+// TestPolicyChangesMeanwhile changes the policy while a request waits for a
+// lease: it is decided by the new one, whose version the answer names.
 func TestPolicyChangesMeanwhile(t *testing.T) {
-	stub := newStub(limited(1, quotaOf100))
-	p := start(t, proxyWith(2, stub, combined(configuration)...))
-	ready(t, p, 1)
-	exchanges := flood(t, p, 1)
-	ended := limited(2, quotaOf100)
-	ended.Grants = ended.Grants[2:] // without those of acme
-	stub.publish(ended)
-	await(t, p, func() bool { return version(p) == 2 }) // else the request's time may be over first
-	p.Advance(time.Second)
-	response, err := exchanges[0].Wait(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := read(t, response); got.code() != "operation_not_found" || !strings.Contains(got.body, `"policy_version":2`) {
-		t.Errorf("%d %s", got.StatusCode, got.body)
+	for name, c := range map[string]struct {
+		change func(*policy.Source)
+		want   string
+	}{
+		"the subscription ended": {func(s *policy.Source) { s.Grants = s.Grants[2:] }, "operation_not_found"}, // without those of acme
+		"the key was revoked":    {func(s *policy.Source) { s.Credentials = revoked(2).Credentials }, "credential_revoked"},
+		"the partner suspended":  {func(s *policy.Source) { s.Partners[0].Suspended = true }, "partner_suspended"},
+		"the operation removed":  {func(s *policy.Source) { s.Products[0].Operations = s.Products[0].Operations[1:] }, "operation_not_found"},
+		"something else changed": {func(s *policy.Source) { s.Partners[1].Suspended = true }, "limit_unavailable"},
+	} {
+		for way, filters := range ways(configuration) {
+			t.Run(name+"/"+way, func(t *testing.T) {
+				stub := newStub(limited(1, quotaOf100))
+				p := start(t, proxyWith(2, stub, filters...))
+				ready(t, p, 1)
+				exchanges := flood(t, p, 1)
+				changed := limited(2, quotaOf100)
+				c.change(changed)
+				stub.publish(changed)
+				await(t, p, func() bool { return version(p) == 2 }) // else the request's time may be over first
+				p.Advance(time.Second)
+				response, err := exchanges[0].Wait(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := read(t, response); got.code() != c.want || !strings.Contains(got.body, `"policy_version":2`) {
+					t.Errorf("%d %s", got.StatusCode, got.body)
+				}
+			})
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ type nativeHost struct {
 	shared        map[string]*nativeValue
 	queues        map[string]uint32
 	items         map[uint32][][]byte
-	metrics       map[string]uint32
+	counted       map[uint32]int64 // by the metric's id
 	calls         []nativeCall
 	answer        *httptest.ResponseRecorder
 	replies       int
@@ -67,7 +67,7 @@ func newNativeHost(rootID, configuration string) *nativeHost {
 	return &nativeHost{
 		now: 1_700_000_000_000, rootID: rootID, configuration: configuration,
 		properties: map[string][]byte{}, shared: map[string]*nativeValue{}, queues: map[string]uint32{},
-		items: map[uint32][][]byte{}, metrics: map[string]uint32{},
+		items: map[uint32][][]byte{}, counted: map[uint32]int64{},
 	}
 }
 
@@ -230,15 +230,22 @@ func (h *nativeHost) Dequeue(queue uint32) ([]byte, proxywasm.Status) {
 	return first, proxywasm.StatusOK
 }
 
+// nativeMetrics are the metrics that were defined, by name: their definitions
+// outlive a native VM.
+var nativeMetrics = map[string]uint32{}
+
 func (h *nativeHost) DefineMetric(kind uint32, name string) (uint32, proxywasm.Status) {
-	if h.metrics[name] == 0 {
-		h.metrics[strings.Clone(name)] = uint32(len(h.metrics)+1)<<2 | kind
+	if nativeMetrics[name] == 0 {
+		nativeMetrics[strings.Clone(name)] = uint32(len(nativeMetrics)+1)<<2 | kind
 	}
-	return h.metrics[name], proxywasm.StatusOK
+	return nativeMetrics[name], proxywasm.StatusOK
 }
-func (h *nativeHost) IncrementMetric(uint32, int64) proxywasm.Status { return proxywasm.StatusOK }
-func (h *nativeHost) RecordMetric(uint32, uint64) proxywasm.Status   { return proxywasm.StatusOK }
-func (h *nativeHost) Metric(uint32) (uint64, proxywasm.Status)       { return 0, proxywasm.StatusOK }
+func (h *nativeHost) IncrementMetric(id uint32, by int64) proxywasm.Status {
+	h.counted[id] += by
+	return proxywasm.StatusOK
+}
+func (h *nativeHost) RecordMetric(uint32, uint64) proxywasm.Status { return proxywasm.StatusOK }
+func (h *nativeHost) Metric(uint32) (uint64, proxywasm.Status)     { return 0, proxywasm.StatusOK }
 
 // answerCalls lets the manager answer the calls made since the last time.
 func (h *nativeHost) answerCalls(call proxywasm.Callbacks, manager http.Handler, from int) (next int) {
@@ -272,13 +279,17 @@ func nativeVM(t *testing.T, rootID string, stub http.Handler) (*nativeHost, prox
 // nativeVMOn starts it on a host that lacks something.
 func nativeVMOn(t *testing.T, rootID, lacks string, stub http.Handler) (*nativeHost, proxywasm.Callbacks) {
 	t.Helper()
-	edge.Register(edge.Filter{
+	return nativeFilter(edge.Filter{
 		RootID: rootID, Steps: []edge.Step{resolution.Step, gate.Step, quota.Step}, Trailers: resolution.Trailers,
 		Passed: quota.Identify, Counts: true,
-	})
+	}, lacks, stub)
+}
+
+func nativeFilter(filter edge.Filter, lacks string, stub http.Handler) (*nativeHost, proxywasm.Callbacks) {
+	edge.Register(filter)
 	// A namespace of its own: edges outlive a native VM.
 	nativeVMs++
-	h := newNativeHost(rootID, strings.Replace(configuration, `"partnergate"`, `"`+strconv.Itoa(nativeVMs)+`"`, 1))
+	h := newNativeHost(filter.RootID, strings.Replace(configuration, `"partnergate"`, `"`+strconv.Itoa(nativeVMs)+`"`, 1))
 	h.lacks = lacks
 	call := proxywasm.Attach(h)
 	call.OnContextCreate(1, 0)
@@ -370,5 +381,44 @@ func TestRequestsAllocateNothing(t *testing.T) {
 		if made := len(h.calls) - calls; made > 1 {
 			t.Errorf("%s: %d calls to the manager", name, made)
 		}
+	}
+}
+
+// TestFilterKeepsUpWithTheOneBefore has the gate in a VM of its own, which has
+// not heard of the policy yet that the filter before decided by: it takes that
+// policy over rather than decide by an older one.
+func TestFilterKeepsUpWithTheOneBefore(t *testing.T) {
+	less := estate(1)
+	less.Grants = less.Grants[2:] // without those of acme
+	ahead, _ := nativeFilter(gate.Filter, "", newStub(estate(2)))
+	h, call := nativeFilter(gate.Filter, "", newStub(less))
+	h.request = [][2]string{{":authority", sandboxHost}, {":path", "/v1/pay"}, {":method", "GET"}}
+	q := policy.Request{Method: "GET", Host: sandboxHost, Path: "/v1/pay", Key: acmeKey, Keys: 1, Now: int64(h.now)}
+	ask := func(id uint32, source *policy.Source) {
+		d := compile(t, source).Resolve(&q)
+		h.properties["partnergate.decision"] = d.Append(nil)
+		call.OnContextCreate(id, 1)
+		call.OnRequestHeaders(id, uint32(len(h.request)), true)
+	}
+	if ask(2, less); h.status != 404 || h.replies != 1 {
+		t.Fatalf("by the policy without the grant: %d", h.status)
+	}
+	namespace := func(h *nativeHost) string {
+		for key := range h.shared {
+			if prefix, ok := strings.CutSuffix(key, "state"); ok {
+				return prefix
+			}
+		}
+		return ""
+	}
+	theirs, ours := namespace(ahead), namespace(h)
+	for key, value := range ahead.shared {
+		if strings.HasSuffix(key, "/state") || strings.Contains(key, "/manifest/") {
+			value.value[0]++ // the serial: it was the first policy there, too
+		}
+		h.shared[ours+strings.TrimPrefix(key, theirs)] = value
+	}
+	if ask(3, estate(2)); h.replies != 1 {
+		t.Errorf("after the filter before decided by the policy that has the grant: %d", h.status)
 	}
 }

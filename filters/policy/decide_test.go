@@ -77,7 +77,7 @@ func TestDecideNamesWhatItFound(t *testing.T) {
 	q.Path = "/v1/payments/42"
 	got := s.Decide(&q)
 	want := policy.Decision{Stage: policy.StageGated, PolicyVersion: 7, Partner: "acme", Application: "checkout", Environment: "sandbox",
-		Credential: "c", Product: "payments", Operation: "getPayment", Subscription: "payments-sandbox"}
+		Credential: "c", Product: "payments", Operation: "getPayment", Subscription: "payments-sandbox", Key: policy.KeyDigest(q.Key)}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

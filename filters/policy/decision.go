@@ -7,6 +7,7 @@ type Decision struct {
 	Stage         Stage
 	PolicyVersion uint64
 
+	Key                                           [32]byte // digest of the key presented; zero while there is none
 	Partner, Application, Environment, Credential string
 	Product, Operation, Subscription              string
 	Limit                                         string // the limit that refused
@@ -45,12 +46,13 @@ type Request struct {
 // refuse records a refusal.
 func (d *Decision) refuse(c Code) { d.Code = c }
 
-const decisionFormat = 1
+const decisionFormat = 2
 
 // Append encodes the decision for the filter after this one.
 func (d *Decision) Append(b []byte) []byte {
 	b = append(b, decisionFormat, byte(d.Code), byte(d.Stage))
 	b = appendUint64(b, d.PolicyVersion)
+	b = append(b, d.Key[:]...)
 	for _, s := range [...]string{d.Partner, d.Application, d.Environment, d.Credential, d.Product, d.Operation, d.Subscription, d.Limit} {
 		b = appendString(b, s)
 	}
@@ -65,6 +67,7 @@ func ParseDecision(raw string) (d Decision, ok bool) {
 	}
 	d.Code, d.Stage = Code(r.uint8()), Stage(r.uint8())
 	d.PolicyVersion = r.uint64()
+	copy(d.Key[:], r.take(len(d.Key)))
 	for _, s := range [...]*string{&d.Partner, &d.Application, &d.Environment, &d.Credential, &d.Product, &d.Operation, &d.Subscription, &d.Limit} {
 		*s = r.string()
 	}

@@ -4,14 +4,19 @@ package policy
 // it: the template first, among all operations of the host, whoever holds
 // them; then the method; then the grant. It reads the canonical path and host
 // that Resolve left in q; call it only on a decision that Resolve made from q,
-// or after Prepare.
+// or after Prepare. Where an older policy resolved it, the key is looked up again.
 func (s *Snapshot) Gate(q *Request, d *Decision) {
 	d.Stage = StageGated
 	if s == nil {
 		d.refuse(PolicyUnavailable)
 		return
 	}
-	d.PolicyVersion = s.Version()
+	if d.PolicyVersion < s.Version() {
+		d.PolicyVersion = s.Version()
+		if s.identify(d, q.Now); d.Code != Undecided {
+			return
+		}
+	}
 	d.refuse(OperationNotFound)
 	if environment, ok := s.hostEnvironment(q.host); !ok || environment != d.Environment {
 		return
@@ -39,16 +44,45 @@ func (q *Request) Prepare() (ok bool) {
 func (s *Snapshot) gateHolders(h holders, d *Decision, now int64) {
 	for range h.count {
 		product, operation := h.next()
-		g, code := s.granted(d.Partner, d.Environment, product, operation, d.Application, now)
-		if code == OperationNotFound {
-			continue
+		if s.gateGrant(product, operation, d, now) {
+			return
 		}
-		d.Product, d.Operation, d.Subscription = product, operation, g.subscription
-		d.refuse(code)
-		if code == Admitted {
-			d.Code = Undecided // limits are still to come
-		}
+	}
+}
+
+// gateGrant decides by what the partner holds of one operation, and returns
+// false where that is nothing.
+func (s *Snapshot) gateGrant(product, operation string, d *Decision, now int64) bool {
+	g, code := s.granted(d.Partner, d.Environment, product, operation, d.Application, now)
+	if code == OperationNotFound {
+		return false
+	}
+	d.Product, d.Operation, d.Subscription = product, operation, g.subscription
+	d.refuse(code)
+	if code == Admitted {
+		d.Code = Undecided // limits are still to come
+	}
+	return true
+}
+
+// Confirm decides again what an older policy let through up to its limits, as
+// where the policy changed while the request waited for a lease: whether key,
+// partner, product and grant are still what they were. The request stands for
+// the operation that it was found to mean.
+func (s *Snapshot) Confirm(d *Decision, now int64) {
+	if d.PolicyVersion >= s.Version() {
 		return
+	}
+	was := *d
+	*d = Decision{Stage: was.Stage, PolicyVersion: s.Version(), Key: was.Key}
+	if s.identify(d, now); d.Code != Undecided {
+		return
+	}
+	switch {
+	case d.Environment != was.Environment:
+		d.refuse(EnvironmentMismatch)
+	case !s.offers(was.Product, was.Operation, d.Environment) || !s.gateGrant(was.Product, was.Operation, d, now):
+		d.refuse(OperationNotFound)
 	}
 }
 

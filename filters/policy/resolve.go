@@ -40,16 +40,20 @@ func (s *Snapshot) resolveCredential(q *Request, d *Decision) {
 		d.refuse(CredentialUnknown)
 		return
 	}
-	c, ok := s.credential(APIKey, KeyDigest(q.Key))
-	if !ok {
-		d.refuse(CredentialUnknown)
-		return
-	}
+	d.Key = KeyDigest(q.Key)
+	s.identify(d, q.Now)
+}
+
+// identify finds out whose the decision's key is, and whether it is good.
+func (s *Snapshot) identify(d *Decision, now int64) {
+	c, ok := s.credential(APIKey, d.Key)
 	d.Partner, d.Application, d.Environment, d.Credential = c.partner, c.application, c.environment, c.id
 	switch {
-	case c.revokedAt != 0 && q.Now >= c.revokedAt:
+	case !ok:
+		d.refuse(CredentialUnknown)
+	case c.revokedAt != 0 && now >= c.revokedAt:
 		d.refuse(CredentialRevoked)
-	case c.expiresAt != 0 && q.Now >= c.expiresAt:
+	case c.expiresAt != 0 && now >= c.expiresAt:
 		d.refuse(CredentialExpired)
 	case !s.partnerActive(c.partner):
 		d.refuse(PartnerSuspended)

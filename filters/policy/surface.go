@@ -93,6 +93,23 @@ func instance(template string) []byte {
 	return path
 }
 
+// offers tells whether a product has an operation, and a host in the environment.
+func (s *Snapshot) offers(name, operation, environment string) bool {
+	p, ok := s.product(name)
+	if !ok || p.hosts(environment).count == 0 {
+		return false
+	}
+	for range p.operations.count {
+		id := p.operations.r.string()
+		p.operations.r.string() // method
+		p.operations.r.string() // path
+		if id == operation {
+			return true
+		}
+	}
+	return false
+}
+
 // product is a product's record.
 type product struct {
 	hasCapacity  bool

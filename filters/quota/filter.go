@@ -21,6 +21,9 @@ func meter(s *edge.Stream) (waits bool) {
 		d.Code = missing
 		return false
 	}
+	if snapshot.Confirm(d, s.Request.Now); d.Code.Refused() {
+		return false
+	}
 	v := s.Take(snapshot)
 	if s.Ripens(v) {
 		return true
@@ -30,9 +33,6 @@ func meter(s *edge.Stream) (waits bool) {
 			return true
 		}
 		v.Code = policy.LimitUnavailable
-	}
-	if v.Code.Refused() {
-		d.PolicyVersion = snapshot.Version() // it may have waited while the policy changed
 	}
 	d.Code, d.Stage, d.Limit = v.Code, policy.StageMetered, s.Limit(v)
 	return false
