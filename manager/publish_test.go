@@ -21,7 +21,7 @@ import (
 // awaitVersion waits until a service has published a version.
 func awaitVersion(t *testing.T, s *manager.Service, version int64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
 		changed := s.Changed()
@@ -291,7 +291,7 @@ func TestStoreAway(t *testing.T) {
 
 func awaitLog(t *testing.T, log record, message string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
 		select {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"reflect"
 	"testing"
 	"time"
 
@@ -79,7 +80,7 @@ func testAnotherOpening(t *testing.T, open Open) {
 	wantEverything(t, other)
 }
 
-// calls uses every method once; each returns the error.
+// calls uses every method once but Close; each returns the error.
 func calls(s manager.Store, ctx context.Context) map[string]error {
 	errs := map[string]error{}
 	add := func(name string) func(_ any, err error) { return func(_ any, err error) { errs[name] = err } }
@@ -130,8 +131,20 @@ func calls(s manager.Store, ctx context.Context) map[string]error {
 	return errs
 }
 
+// wantAll makes sure that calls knows every method but Close.
+func wantAll(t *testing.T, errs map[string]error) {
+	t.Helper()
+	for method := range reflect.TypeFor[manager.Store]().Methods() {
+		if _, called := errs[method.Name]; !called && method.Name != "Close" {
+			t.Errorf("%s is not called", method.Name)
+		}
+	}
+}
+
 func testEndedContext(t *testing.T, s manager.Store) {
-	for method, err := range calls(s, cancelled()) {
+	errs := calls(s, cancelled())
+	wantAll(t, errs)
+	for method, err := range errs {
 		t.Run(method, func(t *testing.T) { wantError(t, err, context.Canceled) })
 	}
 	wantPolicy(t, s, 0)
@@ -181,6 +194,7 @@ func wantNothing(t *testing.T, s manager.Store) {
 	equal(t, "tokens", 0, len(got(s.AdminTokens(ctx))(t)))
 	equal(t, "buckets", 0, len(got(s.AllBuckets(ctx))(t)))
 	equal(t, "proxies", 0, len(got(s.Proxies(ctx, time.Time{}))(t)))
+	equal(t, "marks", []int{0}, got(s.Marks(ctx, noon, "k"))(t))
 	equal(t, "usage", int64(0), total(t, s, manager.UsageQuery{}))
 	equal(t, "requests", 0, len(requests(t, s, manager.RequestQuery{}).Items))
 	equal(t, "uses", 0, len(got(s.CredentialUses(ctx, "acme"))(t)))

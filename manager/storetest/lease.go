@@ -156,7 +156,7 @@ func testCancelledSync(t *testing.T, s manager.Store) {
 // openings of the same data. Each sends every batch until it is stored, and
 // once more: the ledger, the usage and the log must agree to the last request.
 func testBatchesCountOnce(t *testing.T, open Open) {
-	const workers, batches = 8, 10
+	const workers, batches = 8, 6
 	stores := []manager.Store{opened(t, open), opened(t, open)}
 	together(t, workers, func(worker int) error {
 		s := stores[worker%len(stores)]

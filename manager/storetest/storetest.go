@@ -25,7 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -49,6 +49,8 @@ func Run(t *testing.T, place func(t *testing.T) Open) {
 		tests []contractTest
 	}{
 		{"policy", policyTests},
+		{"policy together", policyTogetherTests},
+		{"large policy", largePolicyTests},
 		{"people", peopleTests},
 		{"invitations", invitationTests},
 		{"tokens", tokenTests},
@@ -192,7 +194,7 @@ func filled(t *testing.T, sample any, except ...string) {
 	v := reflect.ValueOf(sample)
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
-		if v.Field(i).IsZero() && !strings.Contains(strings.Join(except, " "), name) {
+		if v.Field(i).IsZero() && !slices.Contains(except, name) {
 			t.Fatalf("the sample %T leaves %s empty: give it a value, and see that stores keep it", sample, name)
 		}
 	}
