@@ -109,17 +109,20 @@ func fetch(t *testing.T, url, host, key string) (status int, body string) {
 	return response.StatusCode, strings.TrimSuffix(string(read), "\n")
 }
 
+// patience bounds a failure; nothing is expected to take so long, on a busy machine either.
+const patience = 5 * time.Minute
+
 // eventually asks again and again, since the other process tells nobody when it is so far.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	ask := time.NewTicker(50 * time.Millisecond)
 	defer ask.Stop()
-	deadline := time.After(time.Minute)
+	deadline := time.After(patience)
 	for !so() {
 		select {
 		case <-ask.C:
 		case <-deadline:
-			t.Fatalf("after a minute it is not so that %s", what)
+			t.Fatalf("after %s it is not so that %s", patience, what)
 		}
 	}
 }

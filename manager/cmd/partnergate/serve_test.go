@@ -29,7 +29,7 @@ type process struct {
 // launch starts partnergate with the environment of a server. It is killed when the test ends.
 func launch(t *testing.T, arguments ...string) *process {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	p := &process{t: t, command: exec.CommandContext(ctx, "partnergate", arguments...)}
 	p.command.Env = append(os.Environ(), "PARTNERGATE_ADMIN_TOKEN="+adminToken, "PARTNERGATE_EDGE_TOKEN="+edgeToken)
