@@ -21,6 +21,7 @@ import (
 	"github.com/partnergate/partnergate/manager/client"
 	"github.com/partnergate/partnergate/manager/documents"
 	"github.com/partnergate/partnergate/manager/mongo"
+	"github.com/partnergate/partnergate/manager/mongo/mongod"
 	"github.com/partnergate/partnergate/manager/server"
 	"github.com/partnergate/partnergate/manager/sqlite"
 	"github.com/partnergate/partnergate/portal"
@@ -46,18 +47,21 @@ type managerProcess struct {
 	ended   error // how; read after exited
 }
 
-// startManager starts a manager on an empty store in dir, on any free port.
+// startManager starts a manager on an empty store in dir, on a free port.
 func startManager(dir string) (*managerProcess, error) {
 	return startManagerOn("sqlite://" + filepath.Join(dir, "partnergate.db"))
 }
 
-// startManagerOn starts a manager on any free port.
+// startManagerOn starts a manager on a free port, which nobody takes while the manager is dead.
 func startManagerOn(store string) (*managerProcess, error) {
-	m := &managerProcess{store: store, address: "127.0.0.1:0"}
+	port, err := mongod.FreePort(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	m := &managerProcess{store: store, address: loopback(port)}
 	if err := m.start(); err != nil {
 		return nil, err
 	}
-	var err error
 	m.Client, err = client.New(m.url(), adminToken)
 	return m, err
 }

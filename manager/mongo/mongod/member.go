@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -100,15 +101,21 @@ func (m *member) died() error {
 	return fmt.Errorf("mongod at %s has ended by itself; its log %s ends with:\n%s", m.address(), m.log(), text[max(0, len(text)-2000):])
 }
 
-// freePort is a port that nobody listens on at this moment.
-func freePort(ctx context.Context) (int, error) {
+// FreePort is a port of this machine that nobody listens on at this moment. It lies below those that the kernel gives to calls and
+// to who listens on any port, so that nobody takes it before its process has begun, nor while that is dead for a while.
+func FreePort(ctx context.Context) (int, error) {
+	const from, to, tries = 12_000, 30_000, 200
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	var last error
+	for range tries {
+		port := from + rand.IntN(to-from)
+		listener, err := config.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, listener.Close()
+		}
+		last = err
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	return port, listener.Close()
+	return 0, fmt.Errorf("find a free port between %d and %d: %w", from, to, last)
 }
 
 // find returns .tools/mongod in the working folder or one above it, or the mongod on the PATH.

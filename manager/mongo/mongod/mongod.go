@@ -63,7 +63,7 @@ func (s *Set) start(ctx context.Context, binary string, o Options) error {
 		port := o.Port + i
 		if o.Port == 0 {
 			var err error
-			if port, err = freePort(ctx); err != nil {
+			if port, err = FreePort(ctx); err != nil {
 				return err
 			}
 		}
