@@ -35,12 +35,14 @@ func readOpenAPI(text, basePath string, p *problems) []Operation {
 		return nil
 	}
 	var operations []Operation
+	read := parameterReader{}
 	for _, at := range orderedOperations(document, tree) {
 		o, problem := newOperation(at, basePath)
 		if problem != "" {
 			p.add(0, openAPIField(at), problem)
 			continue
 		}
+		o.Parameters = read.parameters(at, o.Path)
 		operations = append(operations, o)
 	}
 	unambiguous(operations, p)

@@ -1,13 +1,18 @@
 package manager_test
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/partnergate/partnergate/manager"
 )
 
-// FuzzOpenAPI: no OpenAPI document crashes the reader, and what is wrong with one is an error that names it.
+// FuzzOpenAPI: no OpenAPI document crashes the reader, what is wrong with one is
+// an error that names it, and of what is right any part can be given to a partner.
 func FuzzOpenAPI(f *testing.F) {
 	for _, seed := range []string{
 		"openapi: 3.1.0\ninfo: {title: T, version: '1'}\npaths: {/a/{id}: {get: {operationId: a, parameters: [{name: id, in: path, required: true, schema: {type: string}}], responses: {'200': {description: ok}}}}}\n",
@@ -26,8 +31,48 @@ func FuzzOpenAPI(f *testing.F) {
 				t.Errorf("an error that nobody can act on: %v", err)
 			}
 			for _, d := range documents {
-				_ = manager.Validate([]manager.Resource{d.Resource}) // either way, but without a panic
+				product, ok := d.Resource.(*manager.Product)
+				if manager.Validate([]manager.Resource{d.Resource}) == nil && ok { // either way, but without a panic
+					fuzzNarrowed(t, product.Spec.OpenAPI)
+				}
 			}
 		}
 	})
+}
+
+// fuzzNarrowed narrows a valid document to every other operation: just these are in what comes of it.
+func fuzzNarrowed(t *testing.T, document string) {
+	held := heldOf(t, document, "", func(i int, _ manager.Operation) bool { return i%2 == 0 })
+	narrowed, err := held.OpenAPI(memberUse)
+	if err != nil {
+		if !strings.Contains(err.Error(), "has more than") { // aliases can multiply what they name
+			t.Error(err)
+		}
+		return
+	}
+	var read struct {
+		Paths map[string]map[string]json.RawMessage
+	}
+	if err := json.Unmarshal(narrowed, &read); err != nil {
+		t.Fatalf("no JSON: %v in %.1000s", err, narrowed)
+	}
+	var got, want []string
+	for path, item := range read.Paths {
+		for key := range item {
+			if key != "parameters" && key != "summary" && key != "description" {
+				got = append(got, strings.ToUpper(key)+" "+path)
+			}
+		}
+	}
+	for _, o := range held.Operations {
+		if !slices.Contains(openapi3.PathItemMethods(), o.Method) {
+			return // those stand elsewhere
+		}
+		want = append(want, o.Method+" "+o.Path)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("narrowed to %q it lists %q", want, got)
+	}
 }

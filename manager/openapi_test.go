@@ -111,3 +111,35 @@ func TestHostileOpenAPI(t *testing.T) {
 		})
 	}
 }
+
+// TestParameters: those of the path in its order, declared or not, then the others; an operation's own go before.
+func TestParameters(t *testing.T) {
+	held := heldOf(t, openAPIHead+`
+paths:
+  '/a/{first}/{second}':
+    parameters:
+      - {name: second, in: path, required: true, description: Of the path, schema: {type: string}}
+      - {name: page, in: query, schema: {type: integer}}
+      - {name: elsewhere, in: path, required: true, schema: {type: string}}
+    get:
+      parameters:
+        - {$ref: '#/components/parameters/Day'}
+        - {name: page, in: query, required: true, description: Its own, schema: {type: integer, format: int32}}
+        - {name: session, in: cookie, schema: {type: string}}
+        - {name: x-mode, in: header, schema: {type: string, enum: [fast, 2, true, {odd: 1}]}}
+    put: {}
+components: {parameters: {Day: {name: day, in: query, schema: {type: [string, 'null'], format: date}}}}
+`, "/base", func(int, manager.Operation) bool { return true })
+	for i, want := range []string{
+		`path first true "" [] "", path second true "string" [] "Of the path", query day false "string or null (date)" [] "", query page true "integer (int32)" [] "Its own", header x-mode false "string" [fast 2 true] ""`,
+		`path first true "" [] "", path second true "string" [] "Of the path", query page false "integer" [] ""`,
+	} {
+		var words []string
+		for _, p := range held.Operations[i].Detail.Parameters {
+			words = append(words, fmt.Sprintf("%s %s %t %q %v %q", p.In, p.Name, p.Required, p.Type, p.Values, p.Description))
+		}
+		if diff := cmp.Diff(want, strings.Join(words, ", ")); diff != "" {
+			t.Error(diff)
+		}
+	}
+}

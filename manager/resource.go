@@ -126,6 +126,17 @@ type Operation struct {
 	Description string // Markdown, untrusted
 	Tags        []string
 	Deprecated  bool
+	Parameters  []*Parameter // of the path in its order, then those of query and headers in the document's
+}
+
+// Parameter is what an operation takes beside its body.
+type Parameter struct {
+	Name        string
+	In          string // path, query or header
+	Required    bool
+	Type        string   // in words, such as "integer", or "string (date)"; empty where the document has none
+	Values      []string // the only ones, where the document has a list
+	Description string   // Markdown, untrusted
 }
 
 // Plan is a named set of limits.
