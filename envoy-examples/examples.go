@@ -11,17 +11,20 @@ import (
 	"strings"
 )
 
-//go:embed quickstart/envoy.yaml hardened/envoy.yaml
+//go:embed quickstart/envoy.yaml hardened/envoy.yaml quota-only/envoy.yaml
 var configs embed.FS
 
-//go:embed estate
-var estate embed.FS
+//go:embed estate quota-only/estate
+var estates embed.FS
 
-// Estate is the sample estate: resources as YAML files at its top, OpenAPI documents in openapi/.
-var Estate = mustSub(estate, "estate")
+// Estates: resources as YAML files at the top, OpenAPI documents in openapi/.
+var (
+	Estate          = mustSub(estates, "estate")            // the sample estate, of all examples but one
+	QuotaOnlyEstate = mustSub(estates, "quota-only/estate") // that of quota-only
+)
 
 // Examples are the names that Render and Launch know.
-var Examples = []string{"quickstart", "hardened"}
+var Examples = []string{"quickstart", "hardened", "quota-only"}
 
 // EdgeTokenVariable is the environment variable from which the filters of the examples take the edge token.
 const EdgeTokenVariable = "PARTNERGATE_EDGE_TOKEN"

@@ -12,30 +12,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/partnergate/partnergate/manager/mongo/mongod"
 )
 
 // Set in the process that TestEnvoyEndsWithItsParent starts and kills, to the folder that it may use.
 const parentVariable = "PARTNERGATE_TEST_ENVOY_PARENT"
 
-// closedPort is a port at which nothing listens.
-func closedPort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 func TestWithoutManagerNothingReachesAnUpstream(t *testing.T) {
-	for _, example := range Examples {
+	for _, example := range chained {
 		t.Run(example, func(t *testing.T) {
 			var access AccessLog
-			port := closedPort(t)
+			port, err := mongod.FreePort(t.Context()) // at which nobody listens
+			if err != nil {
+				t.Fatal(err)
+			}
 			envoy := startEnvoy(t, Options{
 				Example:   example,
 				Places:    Places{Manager: port, Payments: port, Risk: port, Module: module(t)},
@@ -111,7 +102,7 @@ func TestEnvoyEndsWithItsParent(t *testing.T) {
 		t.Error("the parent ended well, and should have been killed")
 	}
 	// The kernel closes the connection when Envoy is gone; the deadline only bounds a failure.
-	if err := connection.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := connection.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := connection.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {

@@ -88,8 +88,11 @@ func startEnvoy(t testing.TB, options Options) *Envoy {
 // sharedBackend and sharedEdges serve all tests that do not have to end them.
 var (
 	sharedBackend = &once[*backend]{start: startBackend, end: (*backend).stop}
-	sharedEdges   = edges{"quickstart": sharedEdge("quickstart"), "hardened": sharedEdge("hardened")}
+	sharedEdges   = edges{"quickstart": sharedEdge("quickstart"), "hardened": sharedEdge("hardened"), "quota-only": sharedEdge("quota-only")}
 )
+
+// chained are the examples with three filters. That with one has a test of its own.
+var chained = []string{"quickstart", "hardened"}
 
 type edges map[string]*once[*tappedEnvoy]
 

@@ -63,13 +63,13 @@ spec:
 {apiVersion: partnergate.dev/v1alpha1, kind: Subscription, metadata: {name: payments-sandbox, partner: hooli}, spec: {product: payments, environment: sandbox, plan: open, state: suspended}}
 `
 
-// TestOddRequests sends every odd request, byte for byte, through both examples: each gets what it must, nothing that is refused
+// TestOddRequests sends every odd request, byte for byte, through both examples of three filters: each gets what it must, nothing that is refused
 // reaches an upstream, and the next good request is served.
 func TestOddRequests(t *testing.T) {
 	module(t)
 	b := sharedBackend.get(t)
 	keys, version := corpusKeys(t, b)
-	for _, example := range Examples {
+	for _, example := range chained {
 		t.Run(example, func(t *testing.T) {
 			envoy := sharedEdges[example].get(t)
 			b.awaitPolicy(t, version, envoy.Address())

@@ -25,7 +25,7 @@ Nothing leaves this machine; all data is kept in one folder.`,
 				return &usageError{fmt.Errorf("the gateway %q is not known; it can be %s", o.Gateway, strings.Join(demo.Gateways, " or "))}
 			}
 			if !slices.Contains(envoyexamples.Examples, o.Example) {
-				return &usageError{fmt.Errorf("the example %q is not known; it can be %s", o.Example, strings.Join(envoyexamples.Examples, " or "))}
+				return &usageError{fmt.Errorf("the example %q is not known; it can be %s", o.Example, strings.Join(envoyexamples.Examples, ", "))}
 			}
 			o.Ports = o.Ports.Shift(offset)
 			o.Out, o.Progress = c.process.Stdout, c.process.Stderr
@@ -37,7 +37,7 @@ Nothing leaves this machine; all data is kept in one folder.`,
 	f.StringVar(&o.DataDir, "data", "data", "folder that keeps the demo's data between runs")
 	f.StringVar(&o.Store, "store", "", "another place for the data: mongodb starts a mongod in the folder; sqlite:///path/to/file.db; mongodb://…")
 	f.StringVar(&o.Gateway, "gateway", demo.Embedded, "embedded (in this process) or envoy (the real one)")
-	f.StringVar(&o.Example, "example", "quickstart", "with Envoy: its configuration, quickstart or hardened")
+	f.StringVar(&o.Example, "example", "quickstart", "what is shown: quickstart, hardened or quota-only; with Envoy also its configuration")
 	f.StringVar(&o.ModulesDir, "modules", c.process.Executable, "folder of partnergate.wasm")
 	f.IntVar(&o.Ports.Manager, "manager-port", o.Ports.Manager, "port of the manager and its portal; 0 is any free port, here and below")
 	f.IntVar(&o.Ports.Gateway, "gateway-port", o.Ports.Gateway, "port of the gateway")

@@ -53,18 +53,17 @@ func (p *page) pair(label, format string, args ...any) {
 func (d *demo) showPlaces(p *page) {
 	p.title("Portal")
 	p.line("%s%s%s", p.green, d.facts.ManagerURL, p.reset)
-	for _, who := range []struct{ email, what string }{
-		{"dana@cobalt.example", "Cobalt Commerce: sees payments"},
-		{"noor@delta.example", "Delta Ledger: sees payments and risk feeds"},
-	} {
-		p.line("%-22s%-34s%s%s%s", who.email, d.facts.Passwords[who.email], p.dim, who.what, p.reset)
+	for _, who := range d.scene.members {
+		p.line("%-22s%-34s%s%s%s", who.email, d.facts.Passwords[who.email], p.dim, who.sees, p.reset)
 	}
 	p.title("Console, for operators")
 	p.line("%s%s/admin%s", p.green, d.facts.ManagerURL, p.reset)
 	p.line("%-22s%s", "token", d.facts.AdminToken)
 	p.title("Gateway")
-	p.line("%s%-44s%s%sor http://%s%s", p.green, d.at(sandboxHost, ""), p.reset, p.dim, d.gatewayAddress(), p.reset)
-	p.line("%s%-44s%s%swith the host in the Host header%s", p.green, d.at(productionHost, ""), p.reset, p.dim, p.reset)
+	for _, h := range d.scene.hosts {
+		note := strings.Replace(h.note, "%s", d.gatewayAddress(), 1)
+		p.line("%s%-44s%s%s%s%s", p.green, d.at(h.host, ""), p.reset, p.dim, note, p.reset)
+	}
 }
 
 func (d *demo) gatewayAddress() string {
@@ -84,20 +83,18 @@ func (d *demo) showKeys(p *page) {
 // showCalls shows calls with what each should answer.
 func (d *demo) showCalls(p *page) {
 	p.title("Calls, and what each should answer")
-	call := func(key, url, answer string) {
-		p.line("%s# %s%s", p.dim, answer, p.reset)
-		p.line(`curl -i -H "x-api-key: $%s" %s`, key, url)
+	for _, c := range d.scene.calls {
+		header := ""
+		if c.variable != "" {
+			header = fmt.Sprintf(`-H "x-api-key: $%s" `, c.variable)
+		}
+		p.line("%s# %s%s", p.dim, c.answer, p.reset)
+		p.line("curl -i %s%s", header, d.at(c.host, c.path))
 	}
-	charges := d.at(sandboxHost, "/payments/charges")
-	call("COBALT_SANDBOX", charges, "200: Cobalt has payments; the answer shows what the upstream received")
-	call("COBALT_SANDBOX", d.at(sandboxHost, "/risk/feeds"), "404 operation_not_found: Cobalt has no risk feeds, and is not told that they exist")
-	call("COBALT_SANDBOX", d.at(sandboxHost, "/no/such/thing"), "404 operation_not_found: the same answer as for nonsense")
-	call("DELTA_SANDBOX", d.at(sandboxHost, "/risk/feeds"), "200: Delta has both")
-	call("COBALT_SANDBOX", d.at(productionHost, "/payments/charges"), "403 environment_mismatch: a sandbox key on the production host")
-	p.line("%s# 401 credential_missing%s", p.dim, p.reset)
-	p.line("curl -i %s", charges)
-	p.line("%s# 200 about ten times, then 429: Cobalt's limit \"throughput\" is spent, while Delta is still served%s", p.dim, p.reset)
-	p.line(`for i in $(seq 20); do curl -s -o /dev/null -w '%%{http_code} ' -H "x-api-key: $COBALT_SANDBOX" %s; done; echo`, charges)
+	flooded := d.scene.flooded
+	p.line("%s# %s%s", p.dim, d.scene.flood, p.reset)
+	p.line(`for i in $(seq 20); do curl -s -o /dev/null -w '%%{http_code} ' -H "x-api-key: $%s" %s; done; echo`,
+		flooded.variable, d.at(flooded.host, flooded.path))
 }
 
 func (d *demo) showCommand(p *page) {
@@ -107,7 +104,7 @@ func (d *demo) showCommand(p *page) {
 		{"requests", "who called what, and why it was refused"},
 		{"usage", "requests by partner, product and outcome"},
 		{"proxies", "which gateways there are, and their policy version"},
-		{"keys list --partner cobalt", "keys, and when each was last used"},
+		{"keys list --partner " + d.scene.partner, "keys, and when each was last used"},
 	}
 	program, width := d.program(), 0
 	for _, e := range examples {
@@ -158,7 +155,7 @@ func (d *demo) showParts(p *page) {
 		p.pair("embedded", "the gateway: the filters run behind the test harness's host, in this process;")
 		p.pair("", "`make run GATEWAY=envoy` runs them in Envoy")
 	}
-	p.pair("sample", "two upstreams with fixed answers; partners, products and plans of envoy-examples/estate")
+	p.pair("sample", "two upstreams with fixed answers; partners, products and plans of %s", d.scene.folder)
 	for i, name := range logs {
 		logs[i] = relative(filepath.Join(d.dir, name))
 	}

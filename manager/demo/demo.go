@@ -36,7 +36,7 @@ type Options struct {
 	DataDir    string // keeps tokens, logs, and, without Store, everything else
 	Store      string // empty: a SQLite file in DataDir; MongoDB: a mongod of the demo's own; else a store's URL
 	Gateway    string // one of Gateways
-	Example    string // of envoy-examples, for Envoy
+	Example    string // of envoy-examples: what is shown, and the configuration for Envoy
 	ModulesDir string // holds partnergate.wasm
 	Ports      Ports
 	Out        io.Writer // what the user reads
@@ -79,6 +79,7 @@ func Run(ctx context.Context, o Options, wiring server.Wiring) error {
 type demo struct {
 	Options
 	dir     string // absolute
+	scene   *scene
 	state   *state
 	logFile *os.File
 	logger  *slog.Logger
@@ -117,7 +118,7 @@ func prepare(o Options) (*demo, error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	return &demo{Options: o, dir: dir, state: state, logFile: file, logger: slog.New(slog.NewJSONHandler(file, nil))}, nil
+	return &demo{Options: o, dir: dir, scene: sceneOf(o.Example), state: state, logFile: file, logger: slog.New(slog.NewJSONHandler(file, nil))}, nil
 }
 
 func (d *demo) start(ctx context.Context, wiring server.Wiring) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	envoyexamples "github.com/partnergate/partnergate/envoy-examples"
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/documents"
 )
@@ -18,14 +17,6 @@ type Key struct {
 	ID, Key                           string
 }
 
-// demoKeys are the keys that each run makes.
-var demoKeys = []Key{
-	{Variable: "COBALT_SANDBOX", Partner: "cobalt", Application: "checkout", Environment: "sandbox"},
-	{Variable: "COBALT_PRODUCTION", Partner: "cobalt", Application: "checkout", Environment: "production"},
-	{Variable: "DELTA_SANDBOX", Partner: "delta", Application: "ledger", Environment: "sandbox"},
-	{Variable: "DELTA_PRODUCTION", Partner: "delta", Application: "ledger", Environment: "production"},
-}
-
 // fileActor applies the estate as a file would.
 var fileActor = manager.Actor{Name: "demo", Owner: manager.OwnerFile}
 
@@ -33,12 +24,12 @@ var fileActor = manager.Actor{Name: "demo", Owner: manager.OwnerFile}
 // version that has all of them. What is there already stays as it is: people
 // may have changed it.
 func (d *demo) fill(ctx context.Context) (policyVersion int64, err error) {
-	estate, err := documents.ReadFolder(envoyexamples.Estate, "estate")
+	estate, err := documents.ReadFolder(d.scene.estate, d.scene.folder)
 	if err != nil {
 		return 0, err
 	}
 	if err := d.applyMissing(ctx, documents.Resources(estate)); err != nil {
-		return 0, fmt.Errorf("apply the sample estate: %w", err)
+		return 0, fmt.Errorf("apply %s: %w", d.scene.folder, err)
 	}
 	if err := d.setPasswords(ctx, documents.Resources(estate)); err != nil {
 		return 0, fmt.Errorf("set the demo's passwords: %w", err)
@@ -135,7 +126,7 @@ func isMember(login *manager.Login, partner string) bool {
 // those of the run before. The new ids are kept before anything can fail.
 func (d *demo) replaceKeys(ctx context.Context) error {
 	old := d.state.Keys
-	for _, key := range demoKeys {
+	for _, key := range d.scene.keys {
 		made, err := d.service().CreateCredential(ctx, manager.Actor{Name: "demo", Owner: manager.OwnerAPI},
 			key.Partner, key.Application, key.Environment, 0)
 		if manager.CodeOf(err) == manager.CodeNotFound {

@@ -83,19 +83,13 @@ func portOf(address string) int {
 	return n
 }
 
-// Hosts of the sample estate.
-const (
-	sandboxHost    = "sandbox.api.localhost"
-	productionHost = "api.localhost"
-)
-
 // awaitAnswers returns once the gateway answers as it will from then on: it
 // has the policy version given or a newer one, and admits the demo's keys.
 func (d *demo) awaitAnswers(ctx context.Context, version int64) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout,
 		fmt.Errorf("the gateway does not admit calls after %s; %s tells why", answerTimeout, d.logFile.Name()))
 	defer cancel()
-	err := poll(ctx, func() bool { return d.ask(ctx, "", paymentsPath).PolicyVersion >= version })
+	err := poll(ctx, func() bool { return d.ask(ctx, "", d.scene.flooded).PolicyVersion >= version })
 	if err != nil {
 		return err
 	}
@@ -116,32 +110,31 @@ func (d *demo) awaitAnswers(ctx context.Context, version int64) error {
 	}
 }
 
-// burstsFill is burst by rate, the same in all plans of the estate.
+// burstsFill is burst by rate, the same in all plans of the estates.
 const burstsFill = 2 * time.Second
-
-// Paths in the sandbox: every partner of the estate has the first, Delta both.
-const (
-	paymentsPath = "/payments/charges"
-	riskPath     = "/risk/feeds"
-)
 
 // awaitLeases returns once the gateway admits the demo's keys to what the page shows.
 func (d *demo) awaitLeases(ctx context.Context) error {
-	for _, key := range d.facts.Keys {
-		if key.Environment != "sandbox" {
-			continue
+	for _, at := range d.scene.served {
+		key, ok := d.key(at.variable)
+		if !ok {
+			continue // somebody has removed the application
 		}
-		paths := []string{paymentsPath}
-		if key.Partner == "delta" {
-			paths = append(paths, riskPath)
-		}
-		for _, path := range paths {
-			if err := poll(ctx, func() bool { return d.ask(ctx, key.Key, path).Status == http.StatusOK }); err != nil {
-				return err
-			}
+		if err := poll(ctx, func() bool { return d.ask(ctx, key, at).Status == http.StatusOK }); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// key is that of a variable, in this run.
+func (d *demo) key(variable string) (key string, ok bool) {
+	for _, k := range d.facts.Keys {
+		if k.Variable == variable {
+			return k.Key, true
+		}
+	}
+	return "", false
 }
 
 // ranBefore tells whether there was a run lately.
@@ -170,13 +163,13 @@ type answer struct {
 	PolicyVersion int64 `json:"policy_version"` // refusals carry it
 }
 
-// ask calls an operation in the sandbox.
-func (d *demo) ask(ctx context.Context, key, path string) (a answer) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.facts.GatewayURL+path, nil)
+// ask makes a call with a key, without one for "".
+func (d *demo) ask(ctx context.Context, key string, at place) (a answer) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.facts.GatewayURL+at.path, nil)
 	if err != nil {
 		return answer{}
 	}
-	request.Host = sandboxHost
+	request.Host = at.host
 	if key != "" {
 		request.Header.Set("X-Api-Key", key)
 	}

@@ -140,9 +140,14 @@ func (r *demoRun) checkPage() {
 // flood spends the limit of Cobalt, while Delta is served.
 func (r *demoRun) flood() {
 	r.t.Helper()
-	charges := "http://sandbox.api.localhost/payments/charges"
+	r.floodWith("COBALT_SANDBOX", "DELTA_SANDBOX", "http://sandbox.api.localhost/payments/charges")
+}
+
+// floodWith spends the limit of one key, while the other is served.
+func (r *demoRun) floodWith(flooding, other, charges string) {
+	r.t.Helper()
 	for i := 0; ; i++ {
-		status, code := r.call(r.key("COBALT_SANDBOX"), charges)
+		status, code := r.call(r.key(flooding), charges)
 		if status == http.StatusTooManyRequests && code == "limit_exceeded" {
 			break
 		}
@@ -150,8 +155,8 @@ func (r *demoRun) flood() {
 			r.t.Fatalf("call %d of the flood: %d %s", i, status, code)
 		}
 	}
-	if status, _ := r.call(r.key("DELTA_SANDBOX"), charges); status != http.StatusOK {
-		r.t.Errorf("Delta during the flood: %d", status)
+	if status, _ := r.call(r.key(other), charges); status != http.StatusOK {
+		r.t.Errorf("%s during the flood: %d", other, status)
 	}
 }
 
@@ -297,13 +302,17 @@ func TestDemoOnMongoDB(t *testing.T) {
 	}
 }
 
-// TestDemoInEnvoy shows the same in the real Envoy, with both of its configurations.
+// TestDemoInEnvoy shows the same in the real Envoy, with each of its configurations.
 func TestDemoInEnvoy(t *testing.T) {
 	t.Parallel()
 	for _, example := range envoyexamples.Examples {
 		t.Run(example, func(t *testing.T) {
 			r := startDemo(t, filepath.Join(t.TempDir(), "data"), func(o *demo.Options) { o.Gateway, o.Example = demo.Envoy, example })
 			r.checkPage()
+			if example == "quota-only" {
+				r.floodWith("MAPLE", "QUARTZ", "http://limits.localhost/payments/charges")
+				return
+			}
 			r.flood()
 		})
 	}
