@@ -185,8 +185,8 @@ type UsageStore interface {
 	// CredentialUses returns when each credential of a partner was last
 	// admitted or refused, by public id. Unused ones are absent.
 	CredentialUses(ctx context.Context, partner string) (map[string]time.Time, error)
-	// DeleteUsageBefore drops usage minutes and logged requests older than the
-	// times given. It goes in bounded steps, each atomic, so that it holds up nobody.
+	// DeleteUsageBefore drops usage of hours, and logged requests, that were over
+	// before the times given. It goes in bounded steps, each atomic, so that it holds up nobody.
 	DeleteUsageBefore(ctx context.Context, usage, requests time.Time) error
 }
 

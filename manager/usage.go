@@ -39,6 +39,40 @@ type UsageQuery struct {
 	GroupBy  []UsageDimension
 }
 
+// hourly tells for each dimension whether rows of Hourly have it.
+var hourly = map[UsageDimension]bool{ByProduct: true, ByOutcome: true, ByHour: true, ByDay: true}
+
+// Hourly tells whether the sums that stores keep by hour, product and outcome
+// answer the query.
+func (q *UsageQuery) Hourly() bool {
+	for _, dimension := range q.GroupBy {
+		if !hourly[dimension] {
+			return false
+		}
+	}
+	return q.Match == (UsageKey{Product: q.Match.Product, Outcome: q.Match.Outcome}) && wholeHour(q.From) && wholeHour(q.To)
+}
+
+func wholeHour(t time.Time) bool { return t.Equal(t.Truncate(time.Hour)) }
+
+// Hourly are the sums of rows by hour, product and outcome. Stores keep them
+// beside the rows: what a day is asked for about everybody sums thousands of
+// them in place of millions of rows.
+func Hourly(rows []UsageRow) []UsageRow {
+	var sums []UsageRow
+	at := map[UsageRow]int{} // its place, by the rest
+	for _, row := range rows {
+		hour := UsageRow{Minute: row.Minute.UTC().Truncate(time.Hour), Key: UsageKey{Product: row.Key.Product, Outcome: row.Key.Outcome}}
+		place, known := at[hour]
+		if !known {
+			place = len(sums)
+			at[hour], sums = place, append(sums, hour)
+		}
+		sums[place].Requests += row.Requests
+	}
+	return sums
+}
+
 // UsageSum is one group of a UsageQuery's answer.
 type UsageSum struct {
 	Group    map[UsageDimension]string // time buckets as RFC 3339

@@ -64,6 +64,7 @@ const (
 	markCollection       = "mark"
 	markKeyCollection    = "mark_key"
 	usageCollection      = "usage"
+	hourCollection       = "usage_hour"
 	requestCollection    = "request"
 	useCollection        = "credential_use"
 	proxyCollection      = "proxy"

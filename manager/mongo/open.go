@@ -30,6 +30,8 @@ type meta struct {
 	Lineage  []byte `bson:"lineage"`
 	Revision int64  `bson:"revision"`
 	Emptied  bool   `bson:"emptied"` // as of manager.Policy
+	// HoursSince is the minute from which on sums of hours are whole; 0: always.
+	HoursSince int64 `bson:"hours_since"`
 
 	Pending *pending `bson:"pending,omitempty"`
 }
@@ -51,7 +53,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	for i := range s.slots {
 		s.slots[i] = make(chan struct{}, 1)
 	}
-	for _, step := range []func(context.Context) error{s.checkServer, s.checkSchema, s.makeCollections, s.makeMeta} {
+	for _, step := range []func(context.Context) error{s.checkServer, s.checkSchema, s.makeCollections, s.makeMeta, s.beginHours} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the MongoDB store: %w", err), s.Close())
 		}
@@ -159,6 +161,7 @@ var indices = map[string][]driver.IndexModel{
 	markCollection:       {index("_id.key", "-until"), index("until")},
 	markKeyCollection:    {index("until")},
 	usageCollection:      {index("minute"), index("partner", "minute")},
+	hourCollection:       {index("_id.hour")},
 	requestCollection:    {index("-time", "-_id"), index("partner", "-time", "-_id"), index("request_id")},
 	useCollection:        {index("_id.partner")},
 	proxyCollection:      {index("last_sync")},

@@ -138,6 +138,9 @@ var bucketMinutes = map[manager.UsageDimension]int64{manager.ByMinute: 1, manage
 // UsageSums implements manager.UsageStore. A minute belongs to [From, To)
 // where it begins in it; a zero From or To is no bound.
 func (s *Store) UsageSums(ctx context.Context, q manager.UsageQuery) (sums []manager.UsageSum, err error) {
+	if hourly, err := s.hoursAnswer(ctx, &q); err != nil || hourly {
+		return s.sumHours(ctx, q, err)
+	}
 	pipeline, err := sumPipeline(q)
 	if err != nil {
 		return nil, err
@@ -205,10 +208,15 @@ func sumPipeline(q manager.UsageQuery) (driver.Pipeline, error) {
 	return pipeline, nil
 }
 
+// bucketOf is the first minute of the bucket of that length.
+func bucketOf(minute string, length int64) bson.D {
+	rest := bson.D{{Key: "$mod", Value: bson.A{minute, length}}}
+	return bson.D{{Key: "$subtract", Value: bson.A{minute, rest}}}
+}
+
 func groupExpression(dimension manager.UsageDimension) (any, error) {
 	if length, ok := bucketMinutes[dimension]; ok {
-		rest := bson.D{{Key: "$mod", Value: bson.A{"$minute", length}}}
-		return bson.D{{Key: "$subtract", Value: bson.A{"$minute", rest}}}, nil
+		return bucketOf("$minute", length), nil
 	}
 	for _, name := range wordNames {
 		if string(dimension) == name {
@@ -227,7 +235,11 @@ const deleteStep = 2000
 
 // DeleteUsageBefore implements manager.UsageStore.
 func (s *Store) DeleteUsageBefore(ctx context.Context, usage, requests time.Time) error {
-	if err := s.deleteInSteps(ctx, "delete old usage", usageCollection, "minute", minutesFrom(usage)); err != nil {
+	hour := minuteOf(usage.Truncate(time.Hour))
+	if err := s.deleteInSteps(ctx, "delete old usage", usageCollection, "minute", hour); err != nil {
+		return err
+	}
+	if err := s.deleteInSteps(ctx, "delete old sums of usage", hourCollection, "_id.hour", hour); err != nil {
 		return err
 	}
 	return s.deleteInSteps(ctx, "delete old requests", requestCollection, "time", micros(requests))

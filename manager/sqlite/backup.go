@@ -35,13 +35,13 @@ func (s *Store) Reset(ctx context.Context, revision int64) error {
 		}
 		for _, table := range []string{
 			"resource", "credential", "account", "membership", "invitation", "session", "admin_token", "audit", "mark",
-			"usage", "usage_key", "request", "credential_use", "proxy", "bucket",
+			"usage", "usage_hour", "usage_key", "request", "credential_use", "proxy", "bucket",
 		} {
 			if _, err := tx.exec(ctx, "DELETE FROM "+table); err != nil {
 				return err
 			}
 		}
-		if _, err := tx.exec(ctx, "UPDATE meta SET lineage = randomblob(16), revision = ?, emptied = 0", revision); err != nil {
+		if _, err := tx.exec(ctx, "UPDATE meta SET lineage = randomblob(16), revision = ?, emptied = 0, hours_since = 0", revision); err != nil {
 			return err
 		}
 		for _, guard := range guards {

@@ -258,8 +258,10 @@ func TestPlans(t *testing.T) {
 			"SEARCH usage USING PRIMARY KEY (day=? AND key=? AND minute>? AND minute<?)\n"},
 		"of everybody": {manager.UsageQuery{GroupBy: []manager.UsageDimension{manager.ByDay, manager.ByPartner}},
 			"SEARCH usage USING PRIMARY KEY (day>? AND day<?)\nSCAN summed\n"},
+		"of whole hours": {manager.UsageQuery{From: time.Unix(3600, 0), GroupBy: []manager.UsageDimension{manager.ByProduct}},
+			"SEARCH usage_hour USING PRIMARY KEY (hour>? AND hour<?)\n"},
 	} {
-		query, args, err := sumQuery(test.q)
+		query, args, err := sumQuery(test.q, test.q.Hourly())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,11 +13,16 @@ const deleteStep = 2000
 // which is stored for itself: where one fails, those before it stay done and
 // the next call goes on.
 func (s *Store) DeleteUsageBefore(ctx context.Context, usage, requests time.Time) error {
-	minute := minutesFrom(usage)
+	minute := bucketFrom(usage, 60)
 	err := s.deleteInSteps(ctx, "delete old usage", `
 DELETE FROM usage WHERE (day, key, minute) IN
     (SELECT day, key, minute FROM usage WHERE day <= ? AND minute < ? LIMIT ?)`,
 		dayOf(minute), minute)
+	if err != nil {
+		return err
+	}
+	err = s.deleteInSteps(ctx, "delete old sums of usage", `
+DELETE FROM usage_hour WHERE (hour, key) IN (SELECT hour, key FROM usage_hour WHERE hour < ? LIMIT ?)`, minute)
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,22 @@ ON CONFLICT DO UPDATE SET requests = requests + excluded.requests`, dayOf(minute
 			return err
 		}
 	}
+	return k.addHours(ctx, manager.Hourly(rows))
+}
+
+func (k usageKeys) addHours(ctx context.Context, sums []manager.UsageRow) error {
+	for _, sum := range sums {
+		key, err := k.number(ctx, sum.Key)
+		if err != nil {
+			return err
+		}
+		_, err = k.tx.exec(ctx, `
+INSERT INTO usage_hour (hour, key, requests) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET requests = requests + excluded.requests`, minuteOf(sum.Minute), key, sum.Requests)
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -94,6 +110,9 @@ func minutesFrom(t time.Time) int64 { return minuteOf(t.Add(time.Minute - 1)) }
 
 func dayOf(minute int64) int64 { return floor(minute, minutesOfDay) }
 
+// bucketFrom is the first minute of the bucket of that length that t lies in.
+func bucketFrom(t time.Time, length int64) int64 { return floor(minuteOf(t), length) * length }
+
 // floor divides and rounds down, before 1970 too.
 func floor(n, by int64) int64 {
 	quotient := n / by
@@ -128,12 +147,16 @@ func matching(m manager.UsageKey) (conditions []string, args []any) {
 // UsageSums implements manager.UsageStore. A minute belongs to [From, To)
 // where it begins in it; a zero From or To is no bound.
 func (s *Store) UsageSums(ctx context.Context, q manager.UsageQuery) ([]manager.UsageSum, error) {
-	query, args, err := sumQuery(q)
-	if err != nil {
-		return nil, err
-	}
 	var sums []manager.UsageSum
-	err = s.read(ctx, "sum usage", func(tx transaction) error {
+	err := s.read(ctx, "sum usage", func(tx transaction) error {
+		hourly, err := hoursAnswer(ctx, tx, &q)
+		if err != nil {
+			return err
+		}
+		query, args, err := sumQuery(q, hourly)
+		if err != nil {
+			return err
+		}
 		return tx.each(ctx, query, args, func(rows *sql.Rows) error {
 			sum, err := scanSum(rows, q.GroupBy)
 			sums = append(sums, sum)
@@ -143,21 +166,29 @@ func (s *Store) UsageSums(ctx context.Context, q manager.UsageQuery) ([]manager.
 	return sums, err
 }
 
-// sumQuery sums by day, key and the shortest bucket first, which is the order
-// of the rows, and joins the few sums that remain with their words.
-func sumQuery(q manager.UsageQuery) (string, []any, error) {
+// hoursAnswer tells whether the sums of hours answer the query, and are whole as far as it asks.
+func hoursAnswer(ctx context.Context, tx transaction, q *manager.UsageQuery) (bool, error) {
+	if !q.Hourly() {
+		return false, nil
+	}
+	var since int64
+	err := tx.row(ctx, "SELECT hours_since FROM meta", nil, &since)
+	return since == 0 || !q.From.IsZero() && minuteOf(q.From) >= since, err
+}
+
+// sumQuery sums by key and the shortest bucket first, and joins the few sums
+// that remain with their words.
+func sumQuery(q manager.UsageQuery, hourly bool) (string, []any, error) {
 	columns, length, err := groupColumns(q.GroupBy)
 	if err != nil {
 		return "", nil, err
 	}
-	bucket, group := shortestBucket(length)
-	conditions, args := usageConditions(q)
-	query := fmt.Sprintf(`
-SELECT %s sum(summed.requests) FROM (
-    SELECT key, %s AS bucket, sum(requests) AS requests FROM usage
-    WHERE %s GROUP BY day, key%s
-) AS summed CROSS JOIN usage_key ON usage_key.id = summed.key`,
-		strings.Join(append(columns, ""), ", "), bucket, strings.Join(conditions, " AND "), group)
+	summed, args := minuteSums(q, length)
+	if hourly {
+		summed, args = hourSums(q, length)
+	}
+	query := fmt.Sprintf("SELECT %s sum(summed.requests) FROM (%s) AS summed CROSS JOIN usage_key ON usage_key.id = summed.key",
+		strings.Join(append(columns, ""), ", "), summed)
 	if len(columns) == 0 {
 		return query + " HAVING count(*) > 0", args, nil
 	}
@@ -177,27 +208,52 @@ const storedDays = `day IN (
             UNION ALL SELECT day + 1 FROM stored WHERE day < min(?, (SELECT max(day) FROM usage))
         ) SELECT day FROM stored)`
 
-func usageConditions(q manager.UsageQuery) (conditions []string, args []any) {
-	from, to := int64(-1<<40), int64(1<<40) // minutes beyond all times
+// span is the minutes that a query asks about: from the first to before the second.
+func span(q manager.UsageQuery) (from, to int64) {
+	from, to = -1<<40, 1<<40 // minutes beyond all times
 	if !q.From.IsZero() {
 		from = minutesFrom(q.From)
 	}
 	if !q.To.IsZero() {
 		to = minutesFrom(q.To)
 	}
+	return from, to
+}
+
+// minuteSums sums by day, key and bucket, which is the order of the rows.
+func minuteSums(q manager.UsageQuery, length int64) (query string, args []any) {
+	bucket, group := shortestBucket(length)
+	conditions, args := usageConditions(q)
+	return fmt.Sprintf("SELECT key, %s AS bucket, sum(requests) AS requests FROM usage WHERE %s GROUP BY day, key%s",
+		bucket, strings.Join(conditions, " AND "), group), args
+}
+
+// hourSums is minuteSums of the sums of hours.
+func hourSums(q manager.UsageQuery, length int64) (query string, args []any) {
+	from, to := span(q)
+	conditions, args := withKeys(q.Match, []string{"hour >= ?", "hour < ?"}, []any{from, to})
+	return fmt.Sprintf("SELECT key, %s AS bucket, sum(requests) AS requests FROM usage_hour WHERE %s GROUP BY key, 2",
+		bucketOf("hour", length), strings.Join(conditions, " AND ")), args
+}
+
+// withKeys adds that the key matches.
+func withKeys(match manager.UsageKey, conditions []string, args []any) ([]string, []any) {
+	if keys, values := matching(match); keys != nil {
+		conditions = append(conditions, "key IN (SELECT id FROM usage_key WHERE "+strings.Join(keys, " AND ")+")")
+		args = append(args, values...)
+	}
+	return conditions, args
+}
+
+func usageConditions(q manager.UsageQuery) (conditions []string, args []any) {
+	from, to := span(q)
 	// One partner's keys are few. Other fields select too many for a search
 	// each: then all rows of the days are read in the order in which they lie.
 	days := "day BETWEEN ? AND ?"
 	if q.Match.Partner != "" {
 		days = storedDays
 	}
-	conditions = []string{days, "minute >= ?", "minute < ?"}
-	args = []any{dayOf(from), dayOf(to), from, to}
-	if keys, values := matching(q.Match); keys != nil {
-		conditions = append(conditions, "key IN (SELECT id FROM usage_key WHERE "+strings.Join(keys, " AND ")+")")
-		args = append(args, values...)
-	}
-	return conditions, args
+	return withKeys(q.Match, []string{days, "minute >= ?", "minute < ?"}, []any{dayOf(from), dayOf(to), from, to})
 }
 
 // shortestBucket is the first minute of the bucket of that length that a row

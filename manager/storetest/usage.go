@@ -14,6 +14,7 @@ import (
 
 var usageTests = []contractTest{
 	on("sums are as a plain loop has them", testUsageSums),
+	on("sums of whole hours are as a plain loop has them", testHourlySums),
 	on("counts add up over commits and within one", testUsageAdds),
 	on("a minute belongs to the range it begins in", testUsageRange),
 	on("time buckets are RFC 3339 in UTC", testTimeBuckets),
@@ -21,6 +22,7 @@ var usageTests = []contractTest{
 	on("an unknown dimension is invalid", testUnknownDimension),
 	on("the latest use of a credential stays", testCredentialUses),
 	on("old usage is deleted", testDeleteUsage),
+	on("usage is deleted by whole hours", testDeleteWholeHours),
 }
 
 // counted is one row of usage.
@@ -120,6 +122,46 @@ func testUsageSums(t *testing.T, s manager.Store) {
 		manager.ByOperation, manager.ByOutcome, manager.ByMinute, manager.ByHour, manager.ByDay}
 	for i := range 300 {
 		q := someQuery(random, i, dimensions)
+		equal(t, fmt.Sprintf("sums of %+v", q), sumPlainly(rows, q), got(s.UsageSums(context.Background(), q))(t))
+	}
+}
+
+// hour is a whole hour after noon.
+func hour(n int) time.Time { return noon.Add(time.Duration(n) * time.Hour) }
+
+// testHourlySums asks what stores may answer from sums that they keep by the hour.
+func testHourlySums(t *testing.T, s manager.Store) {
+	random := rand.New(rand.NewPCG(7, 8))
+	var rows []manager.UsageRow
+	for i := range 40 { // late and early batches of several proxies, which add to the same hours
+		var batch []manager.UsageRow
+		for range 20 {
+			batch = append(batch, manager.UsageRow{Minute: noon.Add(time.Duration(random.IntN(3*24*60)) * time.Minute).In(zone), Key: someKey(random), Requests: int64(random.IntN(1000))})
+		}
+		id := fmt.Sprintf("node.%04d", i%3)
+		commitSync(t, s, manager.SyncCommit{Proxy: &manager.Proxy{ID: id, Node: "node", Revision: int64(i / 3)}, Usage: batch})
+		rows = append(rows, batch...)
+	}
+	by := []manager.UsageDimension{manager.ByProduct, manager.ByOutcome, manager.ByHour, manager.ByDay}
+	for i := range 150 {
+		var q manager.UsageQuery
+		if key := someKey(random); i%3 > 0 {
+			q.Match.Product = key.Product
+		} else if i%2 == 0 {
+			q.Match.Outcome = key.Outcome
+		}
+		if random.IntN(3) > 0 {
+			q.From = hour(random.IntN(3 * 24)).In(zone)
+		}
+		if random.IntN(3) > 0 {
+			q.To = hour(random.IntN(4 * 24))
+		}
+		for _, place := range random.Perm(len(by))[:random.IntN(len(by)+1)] {
+			q.GroupBy = append(q.GroupBy, by[place])
+		}
+		if !q.Hourly() {
+			t.Fatalf("%+v is not about whole hours", q)
+		}
 		equal(t, fmt.Sprintf("sums of %+v", q), sumPlainly(rows, q), got(s.UsageSums(context.Background(), q))(t))
 	}
 }
@@ -267,4 +309,16 @@ func testDeleteUsage(t *testing.T, s manager.Store) {
 	equal(t, "uses left", 1, len(got(s.CredentialUses(ctx, "acme"))(t)))
 	commitSync(t, s, manager.SyncCommit{Usage: usage[:1], Requests: requests[:1]}) // old keys can be counted again
 	equal(t, "usage added", int64(n-4500+1), total(t, s, manager.UsageQuery{}))
+}
+
+func testDeleteWholeHours(t *testing.T, s manager.Store) {
+	commitSync(t, s, manager.SyncCommit{Usage: []manager.UsageRow{counted(-1, "acme", "x", 1), counted(0, "acme", "x", 10), counted(59, "acme", "x", 100), counted(60, "acme", "x", 1000)}})
+	for _, until := range []int{0, 1, 59} {
+		must(t, s.DeleteUsageBefore(context.Background(), clock(until).In(zone), time.Time{}))
+		for _, q := range []manager.UsageQuery{{}, {From: hour(0)}, {Match: manager.UsageKey{Partner: "acme"}}} {
+			equal(t, fmt.Sprintf("usage left before minute %d, of %+v", until, q), int64(1110), total(t, s, q))
+		}
+	}
+	must(t, s.DeleteUsageBefore(context.Background(), clock(60), time.Time{}))
+	equal(t, "usage left", int64(1000), total(t, s, manager.UsageQuery{}))
 }
