@@ -136,7 +136,7 @@ func open(ctx context.Context, path string) (*running, error) {
 		return nil, errors.Join(err, store.Close())
 	}
 	r.http = httptest.NewUnstartedServer(nil)
-	pages, err := portal.New(portal.Config{Service: r.Service, PublicURL: "http://" + r.http.Listener.Addr().String(), Logger: quiet})
+	pages, err := portal.New(portal.Config{Service: r.Service, AdminToken: adminToken, PublicURL: "http://" + r.http.Listener.Addr().String(), Logger: quiet})
 	r.http.Config.Handler = httpapi.New(httpapi.Config{
 		Service: r.Service, AdminToken: adminToken, EdgeTokens: []string{edgeToken}, Registry: r.registry, Logger: quiet, Portal: pages,
 	})

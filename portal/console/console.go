@@ -34,7 +34,6 @@ var templateFiles embed.FS
 type server struct {
 	*web.Site
 	admission *manager.Admission
-	tally     tally
 }
 
 // New checks the templates and returns the console, for paths below /admin.

@@ -61,7 +61,7 @@ func (s *server) overview(v *visit) error {
 		}
 		view.Proxies = countProxies(proxies, published.Version)
 	}
-	view.Usage, err = v.usageOfProducts(s.Service.ProductsOf(v.grant()), func(outcome string) string { return requestsURL("outcome", outcome) })
+	view.Usage, err = v.usage(manager.UsageKey{}, func(outcome string) string { return requestsURL("outcome", outcome) })
 	if err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func (v *visit) fillMembers(view *partnerView) error {
 
 // fillUsage links each outcome to the partner's requests.
 func (v *visit) fillUsage(view *partnerView) (err error) {
-	view.Usage, err = v.usageOfPartner(view.Name, func(outcome string) string {
+	view.Usage, err = v.usage(manager.UsageKey{Partner: view.Name}, func(outcome string) string {
 		return view.RequestsURL + "&outcome=" + outcome
 	})
 	return err

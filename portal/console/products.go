@@ -127,7 +127,7 @@ func (s *server) product(v *visit) error {
 	if err := v.fillSubscribers(&view, name); err != nil {
 		return err
 	}
-	view.Usage, err = v.usageOfProducts([]string{name}, func(outcome string) string { return view.RequestsURL + "&outcome=" + outcome })
+	view.Usage, err = v.usage(manager.UsageKey{Product: name}, func(outcome string) string { return view.RequestsURL + "&outcome=" + outcome })
 	if err != nil {
 		return err
 	}
