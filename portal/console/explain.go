@@ -110,7 +110,7 @@ func (v *visit) answer(view *explainView) error {
 	if err != nil {
 		return err
 	}
-	view.Answered, view.Outcome, view.Status, view.Version = true, web.OutcomeOf(e.Code.String()), e.Code.Info().Status, e.PolicyVersion
+	view.Answered, view.Outcome, view.Status, view.Version = true, outcomeOf(e.Code.String()), e.Code.Info().Status, e.PolicyVersion
 	for _, f := range []field{
 		{"Partner", e.Asked.Partner}, {"Application", e.Asked.Application}, {"Environment", e.Asked.Environment}, {"Host", e.Asked.Host},
 		{"Product", e.Product}, {"Operation", e.Operation}, {"Subscription", e.Subscription},

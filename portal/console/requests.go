@@ -147,7 +147,7 @@ func (v *visit) spanLinks() []web.Link {
 func (v *visit) requestItem(r *manager.RequestRecord) requestItem {
 	at := r.Time.UTC()
 	item := requestItem{
-		Time: web.MomentOf(at, at.Format("15:04:05")), Date: at.Format("2 Jan"), Method: r.Method, Path: r.Path, Outcome: web.OutcomeOf(r.Key.Outcome),
+		Time: web.MomentOf(at, at.Format("15:04:05")), Date: at.Format("2 Jan"), Method: r.Method, Path: r.Path, Outcome: outcomeOf(r.Key.Outcome),
 		Partner: r.Key.Partner, Product: r.Key.Product, Operation: r.Key.Operation, Application: r.Key.Application, Environment: r.Key.Environment,
 		Credential: r.Credential, Limit: r.Limit, RequestID: r.RequestID, Version: strconv.FormatInt(r.PolicyVersion, 10), Proxy: r.Proxy,
 	}
