@@ -47,17 +47,25 @@ func promised(t testing.TB, what string, within time.Duration, once func() time.
 	return took
 }
 
-// awaitPolicy returns when every worker of every edge decides by the version, or a later one.
+// inARow is how many connections, each at one of the workers by chance, have to get the same before all workers count as met.
+const inARow = 20
+
+// awaitPolicy returns when every worker of every edge decides by the version, or a later one. It asks them all, since nobody is waited
+// for whom the manager does not know yet.
 func (b *backend) awaitPolicy(t testing.TB, version int64, addresses ...string) {
 	t.Helper()
 	for _, address := range addresses {
 		poll(t, "the edge does not decide by the new policy", func() bool {
-			a, err := ask(address, request{method: http.MethodGet, target: "/", host: "nobody.example.test"})
-			if err != nil {
-				t.Fatal(err)
+			for range inARow {
+				a, err := ask(address, request{method: http.MethodGet, target: "/", host: "nobody.example.test"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if p, _ := a.problem(); p.PolicyVersion < version {
+					return false
+				}
 			}
-			p, _ := a.problem()
-			return p.PolicyVersion >= version
+			return true
 		})
 	}
 	b.awaitAcknowledged(t, version)

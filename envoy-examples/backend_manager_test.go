@@ -120,6 +120,9 @@ func (m *managerProcess) kill() error {
 	return err
 }
 
+// stopPatience is more than a manager needs to end on a busy machine, and less than the 25 s for which a proxy's long poll would hold it.
+const stopPatience = 20 * time.Second
+
 // stop ends the manager as an operator does. It fails where that was no good end.
 func (m *managerProcess) stop() error {
 	begun := time.Now()
@@ -127,7 +130,7 @@ func (m *managerProcess) stop() error {
 		return fmt.Errorf("the manager was gone already: %w\n%s", err, m.log.String())
 	}
 	<-m.exited
-	if took := time.Since(begun); m.ended != nil || took > 10*time.Second {
+	if took := time.Since(begun); m.ended != nil || took > stopPatience {
 		return fmt.Errorf("the manager ended after %s: %w\n%s", took, m.ended, m.log.String())
 	}
 	return nil

@@ -28,9 +28,6 @@ func BenchmarkRevocation(b *testing.B) {
 	b.ReportMetric(milliseconds(100), "worst-ms")
 }
 
-// refusedInARow is how many connections, each at one of the workers, are refused before a key counts as gone everywhere.
-const refusedInARow = 20
-
 func revocation(b *testing.B, back *backend, address string) time.Duration {
 	b.Helper()
 	key := back.key(b, "delta", "ledger", "production")
@@ -50,7 +47,7 @@ func revocation(b *testing.B, back *backend, address string) time.Duration {
 	}
 	revoked := time.Now()
 	last := revoked
-	for refused := 0; refused < refusedInARow; {
+	for refused := 0; refused < inARow; {
 		if use() == "credential_revoked" {
 			refused++
 		} else {

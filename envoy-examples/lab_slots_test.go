@@ -169,19 +169,19 @@ func (l *lab) takeSlots(t testing.TB, listener, partner string) (taken int) {
 	}()
 	for range labSlots + 1 {
 		before := l.upstream.reached.Load()
-		refused := make(chan struct{})
+		answered := make(chan struct{})
 		wait++
 		r := l.newRequest(ctx, t, http.MethodGet, listener, partner, "/lab/hang", nil)
 		go func() {
 			defer func() { ended <- struct{}{} }()
+			defer close(answered)
 			if response, err := client.Do(r); err == nil {
-				close(refused)
-				_ = response.Body.Close()
+				_ = response.Body.Close() // it was refused
 			}
 		}()
 		for l.upstream.reached.Load() == before {
 			select {
-			case <-refused:
+			case <-answered:
 				return taken
 			case <-time.After(time.Millisecond):
 			}

@@ -54,7 +54,7 @@ func labEstate() string {
 	const echo = `/lab/echo: {post: {operationId: echo, responses: {"200": {description: ok}}}}`
 	documents := []string{
 		api + "kind: Plan\nmetadata: {name: lab-slots}\nspec: {limits: [{name: in-flight, concurrency: {requests: " + strconv.Itoa(labSlots) + "}}]}\n",
-		api + "kind: Plan\nmetadata: {name: lab-quota}\nspec: {limits: [{name: daily, quota: {requests: " + strconv.Itoa(labQuota) + ", per: day}}]}\n",
+		api + "kind: Plan\nmetadata: {name: lab-quota}\nspec: {limits: [{name: monthly, quota: {requests: " + strconv.Itoa(labQuota) + ", per: month}}]}\n",
 		api + "kind: Plan\nmetadata: {name: lab-open}\nspec: {limits: []}\n",
 		labProduct("lab", "", get("ping"), get("download"), get("socket"), get("hang"), get("reset"), get("cut"), echo),
 		labProduct("lab-scarce", ", capacity: {requests: 1, per: hour}", get("scarce")),
@@ -77,7 +77,7 @@ func labPartner(name, product, plan string) string {
 		api + "kind: Subscription\nmetadata: {name: lab, partner: " + name + "}\nspec: {product: " + product + ", environment: sandbox, plan: " + plan + "}\n"
 }
 
-// labQuota is how many requests a day the plan lab-quota has.
+// labQuota is how many requests a month the plan lab-quota has. A month seldom ends while tests run.
 const labQuota = 50
 
 func labProduct(name, more string, paths ...string) string {

@@ -66,7 +66,7 @@ func (m *member) start() error {
 }
 
 // stopPatience is how long mongod may take to write everything out.
-const stopPatience = 20 * time.Second
+const stopPatience = time.Minute
 
 // stop ends the process in order, and by force where it takes too long.
 func (m *member) stop() error {

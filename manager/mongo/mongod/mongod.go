@@ -19,7 +19,7 @@ import (
 
 const (
 	replicaSet   = "rs0"
-	startTimeout = 60 * time.Second
+	startTimeout = 3 * time.Minute // a second or two, where the machine is not busy
 )
 
 // Options say how Start starts a replica set.
