@@ -19,14 +19,18 @@ import (
 	"time"
 )
 
-// oracle is a running Envoy with one listener a case.
+// oracle is a running Envoy with one listener a case. They are sockets of the
+// file system: at a port others may call, who mean whoever had it before.
 type oracle struct {
-	addresses []string
-	mu        sync.Mutex
-	changed   *sync.Cond
-	lines     []string // "THREAD LEVEL message"
-	ended     bool
+	dir     string // holds the sockets, each named as its case
+	mu      sync.Mutex
+	changed *sync.Cond
+	lines   []string // "THREAD LEVEL message"
+	ended   bool
 }
+
+// patience bounds a failure; nothing is expected to take so long, on a busy machine either.
+const patience = 2 * time.Minute
 
 func startEnvoy(t *testing.T) *oracle {
 	t.Helper()
@@ -40,16 +44,17 @@ func startEnvoy(t *testing.T) *oracle {
 	upstream, cluster := httptest.NewServer(oracleUpstream), httptest.NewServer(oracleCluster)
 	t.Cleanup(upstream.Close)
 	t.Cleanup(cluster.Close)
-	dir := t.TempDir()
-	bootstrap := filepath.Join(dir, "envoy.json")
-	content, err := json.Marshal(envoyConfig(upstream.Listener.Addr(), cluster.Listener.Addr()))
+	o := &oracle{dir: t.TempDir()}
+	o.changed = sync.NewCond(&o.mu)
+	bootstrap := filepath.Join(o.dir, "envoy.json")
+	content, err := json.Marshal(o.config(upstream.Listener.Addr(), cluster.Listener.Addr()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(bootstrap, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	adminPath := filepath.Join(dir, "admin")
+	adminPath := filepath.Join(o.dir, "admin")
 	command := exec.CommandContext(t.Context(), binary, "-c", bootstrap, "--concurrency", "1", "--disable-hot-restart", "--admin-address-path", adminPath,
 		"-l", "warning", "--component-log-level", "wasm:info", "--log-format", "%t %l %v")
 	stderr, err := command.StderrPipe()
@@ -59,8 +64,6 @@ func startEnvoy(t *testing.T) *oracle {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	o := &oracle{}
-	o.changed = sync.NewCond(&o.mu)
 	read := make(chan struct{})
 	go func() { defer close(read); o.read(stderr) }()
 	t.Cleanup(func() {
@@ -68,7 +71,7 @@ func startEnvoy(t *testing.T) *oracle {
 		<-read
 		_ = command.Wait()
 	})
-	o.findListeners(t, adminPath)
+	o.await(t, adminPath)
 	return o
 }
 
@@ -88,15 +91,13 @@ func (o *oracle) read(r io.Reader) {
 	o.mu.Unlock()
 }
 
-// findListeners asks Envoy where it listens, once it does.
-func (o *oracle) findListeners(t *testing.T, adminPath string) {
+// await returns once Envoy listens.
+func (o *oracle) await(t *testing.T, adminPath string) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(patience)
 	for {
-		if address, err := os.ReadFile(adminPath); err == nil && len(address) > 0 {
-			if o.ready(string(address)) {
-				return
-			}
+		if address, err := os.ReadFile(adminPath); err == nil && len(address) > 0 && ready(string(address)) {
+			return
 		}
 		o.mu.Lock()
 		ended, lines := o.ended, strings.Join(o.lines, "\n")
@@ -108,48 +109,23 @@ func (o *oracle) findListeners(t *testing.T, adminPath string) {
 	}
 }
 
-func (o *oracle) ready(admin string) bool {
+func ready(admin string) bool {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Get("http://" + admin + "/ready")
 	if err != nil {
 		return false
 	}
 	_ = response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return false
-	}
-	response, err = client.Get("http://" + admin + "/listeners?format=json")
-	if err != nil {
-		return false
-	}
-	defer func() { _ = response.Body.Close() }()
-	var listeners struct {
-		Statuses []struct {
-			Name    string `json:"name"`
-			Address struct {
-				Socket struct {
-					Address string `json:"address"`
-					Port    int    `json:"port_value"`
-				} `json:"socket_address"`
-			} `json:"local_address"`
-		} `json:"listener_statuses"`
-	}
-	if json.NewDecoder(response.Body).Decode(&listeners) != nil || len(listeners.Statuses) != len(sameCases) {
-		return false
-	}
-	o.addresses = make([]string, len(sameCases))
-	for _, s := range listeners.Statuses {
-		i := slices.IndexFunc(sameCases, func(c sameCase) bool { return c.name == s.Name })
-		o.addresses[i] = fmt.Sprintf("%s:%d", s.Address.Socket.Address, s.Address.Socket.Port)
-	}
-	return true
+	return response.StatusCode == http.StatusOK
 }
+
+func (o *oracle) socket(c sameCase) string { return filepath.Join(o.dir, c.name) }
 
 // run sends a case's request to Envoy, as bytes, and collects what its filters
 // logged on the worker until the last of them has ended.
-func (o *oracle) run(t *testing.T, i int, c sameCase) outcome {
+func (o *oracle) run(t *testing.T, c sameCase) outcome {
 	t.Helper()
-	conn, err := net.Dial("tcp", o.addresses[i])
+	conn, err := net.Dial("unix", o.socket(c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +134,7 @@ func (o *oracle) run(t *testing.T, i int, c sameCase) outcome {
 	if _, err := conn.Write(rawRequest(r)); err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	got := outcomeOf(http.ReadResponse(bufio.NewReader(conn), r))
 	got.logs = sinceRequest(o.logsOf(t, c))
 	return got
@@ -166,7 +142,7 @@ func (o *oracle) run(t *testing.T, i int, c sameCase) outcome {
 
 func (o *oracle) logsOf(t *testing.T, c sameCase) []string {
 	t.Helper()
-	giveUp := time.AfterFunc(20*time.Second, func() { o.mu.Lock(); defer o.mu.Unlock(); o.ended = true; o.changed.Broadcast() })
+	giveUp := time.AfterFunc(patience, func() { o.mu.Lock(); defer o.mu.Unlock(); o.ended = true; o.changed.Broadcast() })
 	defer giveUp.Stop()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -239,10 +215,10 @@ func rawRequest(r *http.Request) []byte {
 
 type object = map[string]any
 
-func envoyConfig(upstream, cluster net.Addr) object {
+func (o *oracle) config(upstream, cluster net.Addr) object {
 	var listeners []object
 	for _, c := range sameCases {
-		listeners = append(listeners, listener(c))
+		listeners = append(listeners, listener(c, o.socket(c)))
 	}
 	return object{
 		"node":  object{"id": "node", "cluster": "testharness"},
@@ -270,7 +246,7 @@ func typed(name string, fields object) object {
 	return fields
 }
 
-func listener(c sameCase) object {
+func listener(c sameCase, socket string) object {
 	var filters []object
 	for i, lines := range c.chain {
 		vmID, policy := c.vmOf(i)
@@ -281,7 +257,7 @@ func listener(c sameCase) object {
 		}})})
 	}
 	filters = append(filters, object{"name": "router", "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", object{})})
-	return object{"name": c.name, "address": address("127.0.0.1", 0), "filter_chains": []object{{"filters": []object{{
+	return object{"name": c.name, "address": object{"pipe": object{"path": socket}}, "filter_chains": []object{{"filters": []object{{
 		"name": "hcm", "typed_config": typed("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", object{
 			"stat_prefix": "in", "http_protocol_options": object{"enable_trailers": true}, "http_filters": filters,
 			"route_config": object{"virtual_hosts": []object{{"name": "all", "domains": []string{"*"}, "routes": []object{

@@ -230,9 +230,9 @@ func outcomeOf(response *http.Response, err error) outcome {
 // and compares what the client gets and what the guest was told.
 func TestSameAsEnvoy(t *testing.T) {
 	envoy := startEnvoy(t)
-	for i, c := range sameCases {
+	for _, c := range sameCases {
 		t.Run(c.name, func(t *testing.T) {
-			want := envoy.run(t, i, c)
+			want := envoy.run(t, c)
 			got := inHarness(t, c)
 			if got.String() != want.String() {
 				t.Errorf("harness:\n%s\nEnvoy:\n%s", got, want)
