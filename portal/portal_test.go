@@ -72,12 +72,16 @@ func TestCatalogIsWhatTheSnapshotLetsThrough(t *testing.T) {
 			if got := marked(t, b.get("/products?environment="+environment).body); !slices.Equal(sorted(got), sorted(want)) {
 				t.Errorf("%s in %s: the page marks %v, the snapshot has %v", partner, environment, got, want)
 			}
-			onPages := []catalogOperation{}
+			onPages, documented := []catalogOperation{}, []catalogOperation{}
 			for _, product := range []string{"payments", "risk-feeds", "ledger", "identity"} {
 				onPages = append(onPages, marked(t, b.get("/products/"+product+"?environment="+environment).body)...)
+				documented = append(documented, inDocument(t, b, product, environment)...)
 			}
 			if !slices.Equal(sorted(onPages), sorted(want)) {
 				t.Errorf("%s in %s: the products' pages mark %v, the snapshot has %v", partner, environment, onPages, want)
+			}
+			if !slices.Equal(sorted(documented), sorted(want)) {
+				t.Errorf("%s in %s: the OpenAPI documents have %v, the snapshot %v", partner, environment, documented, want)
 			}
 		}
 	}

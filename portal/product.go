@@ -27,6 +27,8 @@ type productView struct {
 	Count        string
 	First        operationView // the one to try first
 	Metered      bool          // a limit tells what is spent
+	OpenAPI      string        // address of the document; empty where nothing can be called
+	OpenAPILink  string        // the same for tools: the whole of it
 }
 
 type hostView struct{ Host, URL string }
@@ -119,6 +121,10 @@ func (v *visit) fill(view *productView, p *manager.CatalogProduct, e *scope) err
 	view.Groups = groupsOf(*p, gateway)
 	view.Count = web.Count(int64(len(p.Operations)+len(p.Suspended)), "operation")
 	view.First = easiest(view.Groups)
+	if len(p.Operations) > 0 {
+		view.OpenAPI = openAPIURL(view.Name, e.name())
+		view.OpenAPILink = v.PublicURL + view.OpenAPI
+	}
 	uses, err := v.Service.LimitUse(v.ctx(), v.name(), e.name())
 	if err != nil {
 		return err

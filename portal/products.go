@@ -29,6 +29,7 @@ type productCard struct {
 	Limits                    []string
 	Operations, More          []operationView
 	Count                     string
+	OpenAPI                   string // address of the document; empty where nothing can be called
 }
 
 // operationView is one operation. Callable is what the gateway lets through:
@@ -41,6 +42,7 @@ type operationView struct {
 	Summary     string
 	Description string
 	Deprecated  bool
+	Parameters  []manager.Parameter
 	URL         string
 	Curl        string
 	Try         string // address at which it can be tried; empty where it cannot be called
@@ -107,6 +109,9 @@ func cardOf(p manager.CatalogProduct, environment string) productCard {
 		State:      stateOf(p),
 		Deprecated: spec.Lifecycle == manager.LifecycleDeprecated,
 	}
+	if len(p.Operations) > 0 {
+		card.OpenAPI = openAPIURL(card.Name, environment)
+	}
 	for _, limit := range p.Limits {
 		card.Limits = append(card.Limits, web.LimitWords(limit))
 	}
@@ -155,6 +160,9 @@ func operationOf(o manager.CatalogOperation, callable bool) operationView {
 	view := operationView{catalogOperation: callableOf(o), Callable: callable}
 	if o.Detail != nil {
 		view.Summary, view.Description, view.Deprecated = o.Detail.Summary, o.Detail.Description, o.Detail.Deprecated
+		for _, p := range o.Detail.Parameters {
+			view.Parameters = append(view.Parameters, *p)
+		}
 		if len(o.Detail.Tags) > 0 {
 			view.Tag = o.Detail.Tags[0]
 		}

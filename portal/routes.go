@@ -49,6 +49,7 @@ func (s *server) table() []route {
 		{pattern: "POST /partner", access: members, page: s.choosePartner},
 		{pattern: "GET /products", access: members, page: s.products},
 		{pattern: "GET /products/{name}", access: members, page: s.product},
+		{pattern: "GET /products/{name}/openapi.json", access: programs, page: s.openAPI},
 		{pattern: "GET /products/{name}/try", access: members, page: s.tryForm},
 		{pattern: "POST /products/{name}/try", access: members, page: s.try},
 		{pattern: "POST /products/{name}/request", access: makers, page: s.requestAccess},

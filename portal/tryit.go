@@ -37,7 +37,7 @@ type tryForm struct {
 	Body        string
 }
 
-type tryParameter struct{ Name, Value string }
+type tryParameter struct{ Name, Value, Hint string }
 
 // tryAnswer is what the gateway answered, to be shown.
 type tryAnswer struct {
@@ -100,13 +100,29 @@ func (v *visit) trial() (*trial, error) {
 	}
 	t.view.Form.ContentType = "application/json"
 	for _, part := range web.PathParts(o.Path) {
-		if part.Parameter {
-			t.view.Form.Parameters = append(t.view.Form.Parameters, tryParameter{Name: strings.Trim(part.Text, "{}")})
+		if name := strings.Trim(part.Text, "{}"); part.Parameter {
+			t.view.Form.Parameters = append(t.view.Form.Parameters, tryParameter{Name: name, Hint: o.hint(name)})
 		}
 	}
 	e.choices = nil // in another environment the operation may be another
 	t.view.Frame = v.frame("Try "+o.Operation, "products", e)
 	return t, nil
+}
+
+// hint is what the document says of a parameter of the path, as far as it fits beside a field.
+func (o operationView) hint(parameter string) string {
+	for _, p := range o.Parameters {
+		if p.Name != parameter || p.In != "path" {
+			continue
+		}
+		if first := web.Paragraphs(p.Description); len(first) > 0 {
+			return first[0]
+		}
+		if len(p.Values) > 0 {
+			return "One of " + strings.Join(p.Values, ", ") + "."
+		}
+	}
+	return ""
 }
 
 // hasBody tells whether requests of a method usually have a body.
