@@ -14,11 +14,10 @@ import (
 	"github.com/partnergate/partnergate/manager"
 )
 
-// hourID is the _id of what one proxy counted in an hour. Each proxy adds to
-// its own document, so that no two commits meet in one.
+// hourID is the _id of what the proxies of one slot counted in an hour.
 type hourID struct {
-	Hour  int64  `bson:"hour"` // its first minute
-	Proxy string `bson:"proxy"`
+	Hour int64 `bson:"hour"` // its first minute
+	Slot int   `bson:"slot"`
 }
 
 // sumName is the field of a product's and outcome's sum: words may hold what
@@ -38,19 +37,14 @@ func readSumName(name string) (key manager.UsageKey, err error) {
 }
 
 // hourWrites is one write for each hour of the rows: most often one.
-func hourWrites(rows []manager.UsageRow, proxy *manager.Proxy) (writes []driver.WriteModel) {
-	var id hourID
-	if proxy != nil {
-		id.Proxy = proxy.ID
-	}
+func hourWrites(rows []manager.UsageRow, slot int) (writes []driver.WriteModel) {
 	sums := map[int64]bson.D{}
 	for _, sum := range manager.Hourly(rows) {
 		hour := minuteOf(sum.Minute)
 		sums[hour] = append(sums[hour], bson.E{Key: "sums." + sumName(&sum.Key), Value: sum.Requests})
 	}
 	for hour, add := range sums {
-		id.Hour = hour
-		writes = append(writes, driver.NewUpdateOneModel().SetFilter(byID(id)).SetUpdate(bson.D{{Key: "$inc", Value: add}}).SetUpsert(true))
+		writes = append(writes, driver.NewUpdateOneModel().SetFilter(byID(hourID{hour, slot})).SetUpdate(bson.D{{Key: "$inc", Value: add}}).SetUpsert(true))
 	}
 	return writes
 }

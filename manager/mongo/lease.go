@@ -118,7 +118,7 @@ func (s *Store) CommitSync(ctx context.Context, commit manager.SyncCommit) error
 		if _, err := s.bulk(ctx, usageCollection, usageWrites(commit.Usage, slot)); err != nil {
 			return err
 		}
-		if _, err := s.bulk(ctx, hourCollection, hourWrites(commit.Usage, commit.Proxy)); err != nil {
+		if _, err := s.bulk(ctx, hourCollection, hourWrites(commit.Usage, slot)); err != nil {
 			return err
 		}
 		_, err = s.bulk(ctx, useCollection, useWrites(commit.CredentialUses, slot))

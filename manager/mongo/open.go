@@ -12,6 +12,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+
+	"github.com/partnergate/partnergate/filters/policy"
 )
 
 // schemaVersion is raised with every change of how things are stored.
@@ -140,6 +142,13 @@ func unique(m driver.IndexModel) driver.IndexModel {
 	return m
 }
 
+// refusals leaves out what was admitted, which is most and never rare: no code
+// of a refusal comes before it in the alphabet.
+func refusals(m driver.IndexModel) driver.IndexModel {
+	m.Options = options.Index().SetPartialFilterExpression(equals("outcome", bson.D{{Key: "$gt", Value: policy.Admitted.String()}}))
+	return m
+}
+
 // expiring is for what nobody reads any more after so many seconds.
 func expiring(field string, seconds int32) driver.IndexModel {
 	return driver.IndexModel{Keys: bson.D{{Key: field, Value: 1}}, Options: options.Index().SetExpireAfterSeconds(seconds)}
@@ -162,7 +171,7 @@ var indices = map[string][]driver.IndexModel{
 	markKeyCollection:    {index("until")},
 	usageCollection:      {index("minute"), index("partner", "minute")},
 	hourCollection:       {index("_id.hour")},
-	requestCollection:    {index("-time", "-_id"), index("partner", "-time", "-_id"), index("request_id")},
+	requestCollection:    {index("-time", "-_id"), index("partner", "-time", "-_id"), index("product", "-time", "-_id"), refusals(index("outcome", "-time", "-_id")), index("request_id")},
 	useCollection:        {index("_id.partner")},
 	proxyCollection:      {index("last_sync")},
 	bucketCollection:     nil,

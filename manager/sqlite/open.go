@@ -31,7 +31,7 @@ func open(ctx context.Context, path string, wait time.Duration) (*Store, error) 
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{}
+	s := &Store{few: fewRequests}
 	if s.writer, err = connect(path, 1, url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {busyTimeout(wait), "journal_mode(WAL)", "synchronous(FULL)", "journal_size_limit(67108864)", "cache_size(-65536)"},

@@ -241,11 +241,11 @@ func TestPlans(t *testing.T) {
 		{"of a partner", manager.RequestQuery{Match: manager.UsageKey{Partner: "a"}, From: time.Unix(1, 0)}, "SEARCH r USING INDEX request_by_partner (partner=? AND time>?)"},
 		{"next page", manager.RequestQuery{Match: manager.UsageKey{Partner: "a"}, Cursor: position{5, 5}.cursor()}, "SEARCH r USING INDEX request_by_partner (partner=? AND time<?)"},
 	} {
-		query, args, err := requestQuery(test.q)
+		conditions, args, err := requestConditions(&test.q)
 		if err != nil {
 			t.Fatal(err)
 		}
-		plan := planOf(t, s, query, args)
+		plan := planOf(t, s, requestQuery(requestIndex(&test.q), conditions), append(args, 10))
 		if !strings.Contains(plan, test.wanted) || strings.Contains(plan, "TEMP B-TREE FOR ORDER BY") {
 			t.Errorf("requests, %s:\n%swant %s and no sorting", test.name, plan, test.wanted)
 		}

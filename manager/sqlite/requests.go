@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,13 +39,20 @@ func (s *Store) Requests(ctx context.Context, q manager.RequestQuery) (*manager.
 	if q.Limit < 1 {
 		q.Limit = defaultPage
 	}
-	query, args, err := requestQuery(q)
+	conditions, args, err := requestConditions(&q)
 	if err != nil {
 		return nil, err
 	}
 	page := &manager.RequestPage{}
 	var last position
 	err = s.read(ctx, "list requests", func(tx transaction) error {
+		index := requestIndex(&q)
+		if rare, err := s.fewFit(ctx, tx, &q, conditions, args); err != nil {
+			return err
+		} else if rare {
+			index = byKey
+		}
+		query, args := requestQuery(index, conditions), append(args, q.Limit+1)
 		return tx.each(ctx, query, args, func(rows *sql.Rows) error {
 			if len(page.Items) == q.Limit { // one more than asked for tells that there is a next page
 				page.Next = last.cursor()
@@ -61,21 +69,45 @@ func (s *Store) Requests(ctx context.Context, q manager.RequestQuery) (*manager.
 	return page, nil
 }
 
-// requestQuery names the index: each answers in the order asked for, so that a
-// page costs the same however long the log is.
-func requestQuery(q manager.RequestQuery) (string, []any, error) {
-	index := "request_by_time"
-	var conditions []string
-	var args []any
+// byKey finds few requests by what they are about.
+const byKey = "request_by_key"
+
+// fewRequests is how many are few enough to be sorted for a page.
+const fewRequests = 10_000
+
+// fewFit tells whether so few requests fit that they are best found by their
+// keys. Of more, a page is soon full in the order in which they lie.
+func (s *Store) fewFit(ctx context.Context, tx transaction, q *manager.RequestQuery, conditions string, args []any) (bool, error) {
+	if q.RequestID != "" || q.Match == (manager.UsageKey{Partner: q.Match.Partner}) {
+		return false, nil
+	}
+	var fit int
+	err := tx.row(ctx, "SELECT count(*) FROM (SELECT 1 FROM request AS r INDEXED BY "+byKey+" WHERE "+conditions+" LIMIT ?)",
+		append(slices.Clone(args), s.few+1), &fit)
+	return fit <= s.few, err
+}
+
+// requestIndex answers in the order asked for, so that a page of what is not
+// rare costs the same however long the log is.
+func requestIndex(q *manager.RequestQuery) string {
+	switch {
+	case q.RequestID != "":
+		return "request_by_request_id"
+	case q.Match.Partner != "":
+		return "request_by_partner"
+	}
+	return "request_by_time"
+}
+
+func requestConditions(q *manager.RequestQuery) (string, []any, error) {
+	conditions, args := []string{"TRUE"}, []any(nil)
 	where := func(condition string, values ...any) {
 		conditions, args = append(conditions, condition), append(args, values...)
 	}
 	if q.Match.Partner != "" {
-		index = "request_by_partner"
 		where("r.partner = ?", q.Match.Partner)
 	}
 	if q.RequestID != "" {
-		index = "request_by_request_id"
 		where("r.request_id = ?", q.RequestID)
 	}
 	if !q.From.IsZero() {
@@ -94,15 +126,16 @@ func requestQuery(q manager.RequestQuery) (string, []any, error) {
 	if keys, values := matching(q.Match); keys != nil {
 		where("r.key IN (SELECT id FROM usage_key WHERE "+strings.Join(keys, " AND ")+")", values...)
 	}
-	if conditions == nil {
-		where("TRUE")
-	}
+	return strings.Join(conditions, " AND "), args, nil
+}
+
+func requestQuery(index, conditions string) string {
 	return `
 SELECT r.id, r.time, r.request_id, r.credential, r.method, r.path, r.status, r.limit_name, r.policy_version, r.proxy,
        k.partner, k.application, k.product, k.environment, k.operation, k.outcome
 FROM request AS r INDEXED BY ` + index + ` CROSS JOIN usage_key AS k ON k.id = r.key
-WHERE ` + strings.Join(conditions, " AND ") + `
-ORDER BY r.time DESC, r.id DESC LIMIT ?`, append(args, q.Limit+1), nil
+WHERE ` + conditions + `
+ORDER BY r.time DESC, r.id DESC LIMIT ?`
 }
 
 func scanRequest(rows *sql.Rows) (r manager.RequestRecord, at position, err error) {

@@ -22,6 +22,7 @@ import (
 type Store struct {
 	writer *sql.DB // one connection, whose transactions take the write lock at once
 	reader *sql.DB
+	few    int // fewRequests
 }
 
 var _ manager.Store = (*Store)(nil)
