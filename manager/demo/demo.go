@@ -256,7 +256,7 @@ func (d *demo) stop() error {
 	return errors.Join(errs...)
 }
 
-// answerTimeout is how long a gateway may take until it answers.
-const answerTimeout = 60 * time.Second
+// answerTimeout is how long a gateway may take until it answers: seconds, where the machine is not busy.
+const answerTimeout = 3 * time.Minute
 
 func (d *demo) service() *manager.Service { return d.servers[0].Service() }
