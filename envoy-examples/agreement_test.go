@@ -87,6 +87,7 @@ func (g *generated) questions(t *testing.T, portal *portalSession, keys map[stri
 				}
 			}
 			listed.check(t, g, partner.Metadata.Name, environment)
+			listed.documented(t, g, portal, environment)
 		}
 	}
 	return asked
@@ -105,6 +106,24 @@ func (l listing) check(t *testing.T, g *generated, partner, environment string) 
 	for _, o := range l {
 		if o.Environment != environment || !slices.Contains(g.routes[o.Product], route{o.Product, o.Operation, o.Method, o.Path}) {
 			t.Errorf("the catalog of %s in %s lists %+v, which no document has", partner, environment, o)
+		}
+	}
+}
+
+// documented compares the entries of each product that the catalog has, and of another, with the product's OpenAPI document.
+func (l listing) documented(t *testing.T, g *generated, portal *portalSession, environment string) {
+	t.Helper()
+	products := map[string][]operation{pick(g, g.products...).Metadata.Name: nil}
+	for _, o := range l {
+		products[o.Product] = append(products[o.Product], o)
+	}
+	byPlace := func(a, b operation) int { return strings.Compare(a.Path+" "+a.Method, b.Path+" "+b.Method) }
+	for product, want := range products {
+		got := portal.documented(t, product, environment)
+		slices.SortFunc(want, byPlace)
+		slices.SortFunc(got, byPlace)
+		if !slices.Equal(got, want) {
+			t.Errorf("the OpenAPI document of %s in %s has %v, and the catalog %v", product, environment, got, want)
 		}
 	}
 }

@@ -81,6 +81,36 @@ func (s *portalSession) catalog(t testing.TB, environment string) []operation {
 	return body.Operations
 }
 
+// documented are the operations of a product's OpenAPI document; none where the member's partner gets no document.
+func (s *portalSession) documented(t testing.TB, product, environment string) (list []operation) {
+	t.Helper()
+	response, err := s.http.Get(s.base + "/products/" + product + "/openapi.json?environment=" + url.QueryEscape(environment))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := bodyOf(t, response)
+	if response.StatusCode == http.StatusNotFound {
+		return nil
+	}
+	var document struct {
+		Servers []struct{ URL string }
+		Paths   map[string]map[string]struct{ OperationID string }
+	}
+	if err := json.Unmarshal([]byte(text), &document); err != nil || len(document.Servers) == 0 {
+		t.Fatalf("the OpenAPI document of %s: %v in %.500s", product, err, text)
+	}
+	base, err := url.Parse(document.Servers[0].URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range document.Paths {
+		for method, o := range item {
+			list = append(list, operation{product, environment, strings.ToUpper(method), base.Path + path, o.OperationID})
+		}
+	}
+	return list
+}
+
 // choose makes one of the person's partners the one that pages are about.
 func (s *portalSession) choose(t testing.TB, partner string) {
 	t.Helper()
