@@ -30,8 +30,8 @@ const (
 )
 
 // noon is when every test takes place, in the middle of a day, a week and a
-// month, and for as long as it may take; in the past, since browsers and
-// sessions have the machine's clock.
+// month, and for as long as it may take; in the past, since browsers have the
+// machine's clock.
 var noon = time.Date(2024, time.May, 21, 12, 0, 0, 0, time.UTC)
 
 func atNoon() time.Time { return noon }

@@ -47,13 +47,12 @@ func (e *estate) state(ref manager.Ref) manager.State {
 	return ""
 }
 
-// proxy stores a proxy that decides by a version. Its clock is an hour ahead, so
-// that it counts as in contact however long the test takes.
+// proxy stores a proxy that decides by a version.
 func (e *estate) proxy(node string, version int64) {
 	e.t.Helper()
 	now := e.now()
 	must(e.t, e.store.CommitSync(context.Background(), manager.SyncCommit{Proxy: &manager.Proxy{
-		ID: node + ".6f1a9c3e7b42", Node: node, FirstSeen: now, LastSync: now.Add(time.Hour), PolicyVersion: version, PolicyAt: now, Sequence: 1,
+		ID: node + ".6f1a9c3e7b42", Node: node, FirstSeen: now, LastSync: now, PolicyVersion: version, PolicyAt: now, Sequence: 1,
 	}}))
 }
 

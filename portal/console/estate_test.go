@@ -33,9 +33,9 @@ type estate struct {
 	site    *server
 	server  *httptest.Server
 
-	mu      sync.Mutex // guards the rest
-	log     strings.Builder
-	forward time.Duration // how far the clock is ahead
+	mu    sync.Mutex // guards the rest
+	log   strings.Builder
+	clock time.Time // moves by wait only
 }
 
 // Write takes what is logged.
@@ -48,19 +48,19 @@ func (e *estate) Write(p []byte) (int, error) {
 func (e *estate) now() time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return time.Now().Add(e.forward)
+	return e.clock
 }
 
 func (e *estate) wait(d time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.forward += d
+	e.clock = e.clock.Add(d)
 }
 
 func newEstate(t *testing.T) *estate {
 	t.Helper()
 	ctx := context.Background()
-	e := &estate{t: t, path: filepath.Join(t.TempDir(), "console.db")}
+	e := &estate{t: t, path: filepath.Join(t.TempDir(), "console.db"), clock: time.Date(2024, time.May, 21, 12, 0, 0, 0, time.UTC)}
 	logger := slog.New(slog.NewTextHandler(e, nil))
 	var err error
 	e.store, err = sqlite.Open(ctx, e.path)

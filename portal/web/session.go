@@ -61,9 +61,10 @@ func (s SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, 
 }
 
 // CommitCtx implements scs.CtxStore. A session that was loaded and has been
-// ended since, by a logout in another tab, is not brought back.
+// ended since, by a logout in another tab, is not brought back. scs goes by the
+// machine's clock; what it says of the end is how far off that is.
 func (s SessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
-	session := &manager.Session{TokenDigest: sha256.Sum256([]byte(token)), Data: data, ExpiresAt: expiry}
+	session := &manager.Session{TokenDigest: sha256.Sum256([]byte(token)), Data: data, ExpiresAt: s.Now().Add(time.Until(expiry))}
 	switch l := loadedBy(ctx); {
 	case l.token != token:
 		return s.Store.PutSession(ctx, session)
