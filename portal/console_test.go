@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -60,6 +61,17 @@ func (e *estate) operated() string {
 		Spec:     manager.SubscriptionSpec{Product: "risk-feeds", Environment: "sandbox", Plan: "starter", State: manager.StateRequested},
 	}, manager.MustNotExist)
 	must(e.t, err)
+	many := []manager.Resource{&manager.Partner{Metadata: manager.Metadata{Name: "northwind"}, Spec: manager.PartnerSpec{Title: "Northwind"}}}
+	for i := range 30 { // more than its page shows at a time
+		name := fmt.Sprintf("branch-%02d", i)
+		many = append(many,
+			&manager.Application{Metadata: manager.Metadata{Name: name, Partner: "northwind"}, Spec: manager.ApplicationSpec{Title: fmt.Sprint("Branch ", i)}},
+			&manager.Subscription{Metadata: manager.Metadata{Name: name, Partner: "northwind"}, Spec: manager.SubscriptionSpec{
+				Product: "payments", Environment: "sandbox", Plan: "starter", Applications: []string{name}, State: manager.StateEnded,
+			}})
+	}
+	_, err = e.service.Apply(ctx, operator, many, manager.ApplyOptions{})
+	must(e.t, err)
 	return key
 }
 
@@ -71,6 +83,7 @@ func consoleLooks(key string) []look {
 		{"console-partners", "/admin/partners", ""},
 		{"console-partners-none", "/admin/partners?q=nobody", ""},
 		{"console-partner", "/admin/partners/acme", unfold},
+		{"console-partner-many", "/admin/partners/northwind", ""},
 		{"console-suspend", "/admin/partners/acme/state?to=suspended", ""},
 		{"console-revoke", "/admin/partners/acme/keys/" + key + "/revoke", ""},
 		{"console-products", "/admin/products", ""},

@@ -11,7 +11,9 @@ import (
 type applicationRow struct {
 	Name, Title string
 	Owner       ownerView
-	Keys, Ended []keyRow
+	Keys, Ended []keyRow // a page of each
+	More        string   // how many working keys are not shown; empty for none
+	MoreEnded   string
 	EndedCount  string
 }
 
@@ -32,10 +34,14 @@ var keyBadges = map[string]web.Badge{
 }
 
 func (v *visit) fillApplications(view *partnerView) error {
-	applications, err := v.all(manager.Query{Kind: manager.KindApplication, Partner: view.Name})
+	page, err := v.Service.Find(v.ctx(), manager.Query{
+		Kind: manager.KindApplication, Partner: view.Name, Text: view.Text, Limit: listed, Cursor: v.query("applications"),
+	})
 	if err != nil {
 		return err
 	}
+	view.ApplicationPager = v.pagerOf("applications", page.Next)
+	view.Searchable = view.Searchable || view.ApplicationPager.needed()
 	keys, err := v.Service.Credentials(v.ctx(), view.Name, "")
 	if err != nil {
 		return err
@@ -44,7 +50,7 @@ func (v *visit) fillApplications(view *partnerView) error {
 	for _, key := range keys {
 		byApplication[key.Application] = append(byApplication[key.Application], key)
 	}
-	for _, r := range applications {
+	for _, r := range page.Items {
 		if a, ok := r.(*manager.Application); ok {
 			view.Applications = append(view.Applications, v.applicationRow(a, byApplication[a.Metadata.Name]))
 		}
@@ -54,15 +60,26 @@ func (v *visit) fillApplications(view *partnerView) error {
 
 func (v *visit) applicationRow(a *manager.Application, keys []manager.CredentialView) applicationRow {
 	row := applicationRow{Name: a.Metadata.Name, Title: title(a.Spec.Title, a.Metadata.Name), Owner: ownerOf(&a.Metadata)}
+	working, ended := 0, 0
 	for _, key := range keys {
+		count, list := &working, &row.Keys
 		if over(key.State) {
-			row.Ended = append(row.Ended, v.keyRow(key))
-		} else {
-			row.Keys = append(row.Keys, v.keyRow(key))
+			count, list = &ended, &row.Ended
+		}
+		if *count++; *count <= listed {
+			*list = append(*list, v.keyRow(key))
 		}
 	}
-	row.EndedCount = web.Count(int64(len(row.Ended)), "ended key")
+	row.More, row.MoreEnded, row.EndedCount = moreKeys(working), moreKeys(ended), web.Count(int64(ended), "ended key")
 	return row
+}
+
+// moreKeys says how many of n keys a page does not show.
+func moreKeys(n int) string {
+	if n <= listed {
+		return ""
+	}
+	return web.Count(int64(n-listed), "more key")
 }
 
 // over tells whether a key in this state works no more.

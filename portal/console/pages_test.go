@@ -72,17 +72,57 @@ func TestPartnersPageByPage(t *testing.T) {
 	}
 }
 
-// TestPartnerWithManyApplications shows all of them, more than a page of the API has.
-func TestPartnerWithManyApplications(t *testing.T) {
+// TestPartnerPageByPage walks over the lists of a partner who has more of everything than its page shows at a time.
+func TestPartnerPageByPage(t *testing.T) {
+	const count = 2*listed + 10
 	e := newEstate(t)
 	var many []manager.Resource
-	for i := range 501 {
-		many = append(many, &manager.Application{Metadata: manager.Metadata{Name: fmt.Sprintf("many-%03d", i), Partner: "acme"}})
+	for i := range count {
+		name := fmt.Sprintf("many-%03d", i)
+		many = append(many,
+			&manager.Application{Metadata: manager.Metadata{Name: name, Partner: "acme"}, Spec: manager.ApplicationSpec{Title: fmt.Sprint("Program ", i)}},
+			&manager.Subscription{Metadata: manager.Metadata{Name: name, Partner: "acme"},
+				Spec: manager.SubscriptionSpec{Product: "payments", Environment: "sandbox", Plan: "starter", Applications: []string{name}, State: manager.StateEnded}})
 	}
 	_, err := e.service.Apply(context.Background(), operator, many, manager.ApplyOptions{})
 	must(t, err)
-	if n := strings.Count(e.signedIn(bootstrapToken).get("/admin/partners/acme").body, `<code class="muted">many-`); n != len(many) {
-		t.Errorf("%d applications are shown", n)
+	for range listed + 3 {
+		_, err := e.service.CreateCredential(context.Background(), operator, "acme", "many-000", "sandbox", 0)
+		must(t, err)
+	}
+	b := e.signedIn(bootstrapToken)
+	for list, row := range map[string]string{"applications": `<code class="muted">many-`, "subscriptions": `<code>many-`} {
+		seen, pages := map[string]bool{}, 0
+		for path := "/admin/partners/acme?q=MANY"; path != ""; pages++ {
+			body := b.get(path).body
+			rows := strings.Split(body, row)[1:]
+			if len(rows) > listed {
+				t.Fatalf("%s: %d %s on one page", path, len(rows), list)
+			}
+			for _, r := range rows {
+				seen[r[:3]] = true
+			}
+			path = ""
+			for part := range strings.SplitSeq(body, `href="`) {
+				to, rest, _ := strings.Cut(strings.ReplaceAll(part, "&amp;", "&"), `"`)
+				if strings.HasSuffix(to, "#"+list) && strings.HasPrefix(rest, ` rel="next"`) {
+					path, _, _ = strings.Cut(to, "#")
+				}
+			}
+		}
+		if len(seen) != count || pages != 3 {
+			t.Errorf("%d %s on %d pages", len(seen), list, pages)
+		}
+	}
+	body := b.get("/admin/partners/acme?q=program+7").body
+	if !strings.Contains(body, "Program 7 ") || strings.Contains(body, "Program 8 ") || !strings.Contains(body, `value="program 7"`) {
+		t.Error("a title is not found, or another is")
+	}
+	if body := b.get("/admin/partners/acme?q=many-000").body; !strings.Contains(body, "And 3 more keys") {
+		t.Error("nothing says how many keys are not shown")
+	}
+	if body := b.get("/admin/partners/globex").body; strings.Contains(body, `id="q"`) {
+		t.Error("there is a search where everything is shown")
 	}
 }
 

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/url"
+	"strings"
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/portal/web"
@@ -19,12 +20,19 @@ type partnerView struct {
 	Created, Updated    web.Moment
 	Revision            int64
 	Members             []memberRow
+	Searchable          bool   // there is more than a page shows at a time, or Text is given
+	Text                string // what of subscriptions, applications and products is looked for
 	Subscriptions       []subscriptionRow
+	SubscriptionPager   pager
 	Applications        []applicationRow
+	ApplicationPager    pager
 	Usage               usageView
 	Catalog             []catalogView
 	RequestsURL, LogURL string // LogURL is empty where the role does not include the audit log
 }
+
+// listed is how many rows each list of a partner's page shows at a time: a row is large.
+const listed = 25
 
 type memberRow struct {
 	Email, Role string
@@ -51,7 +59,8 @@ type catalogView struct {
 	Environment string
 	Version     int64
 	Products    []catalogProduct
-	Count       string
+	More        string // how many products are not shown; empty for none
+	Count       string // of the operations of all
 }
 
 type catalogProduct struct {
@@ -72,7 +81,7 @@ func (s *server) partner(v *visit) error {
 	}
 	name, spec := partner.Metadata.Name, partner.Spec
 	view := partnerView{
-		Name: name, Title: title(spec.Title, name), State: stateBadges[spec.State], Owner: ownerOf(&partner.Metadata), Acts: v.partnerActs(partner),
+		Name: name, Title: title(spec.Title, name), Text: v.query("q"), State: stateBadges[spec.State], Owner: ownerOf(&partner.Metadata), Acts: v.partnerActs(partner),
 		SupportTier: spec.Support.Tier, SupportEmail: spec.Support.Email, Revision: partner.Metadata.Revision,
 		Created: web.Day(partner.Metadata.CreatedAt), Updated: web.Ago(partner.Metadata.UpdatedAt, v.Now()), RequestsURL: requestsURL("partner", name),
 	}
@@ -87,6 +96,7 @@ func (s *server) partner(v *visit) error {
 			return err
 		}
 	}
+	view.Searchable = view.Searchable || view.Text != ""
 	return v.render(view)
 }
 
@@ -111,12 +121,16 @@ func (v *visit) fillUsage(view *partnerView) (err error) {
 }
 
 func (v *visit) fillSubscriptions(view *partnerView) error {
-	subscriptions, err := v.all(manager.Query{Kind: manager.KindSubscription, Partner: view.Name, Within: v.grant()})
+	page, err := v.Service.Find(v.ctx(), manager.Query{
+		Kind: manager.KindSubscription, Partner: view.Name, Text: view.Text, Within: v.grant(), Limit: listed, Cursor: v.query("subscriptions"),
+	})
 	if err != nil {
 		return err
 	}
+	view.SubscriptionPager = v.pagerOf("subscriptions", page.Next)
+	view.Searchable = view.Searchable || view.SubscriptionPager.needed()
 	uses := map[string][]manager.LimitUse{} // by environment
-	for _, r := range subscriptions {
+	for _, r := range page.Items {
 		subscription, ok := r.(*manager.Subscription)
 		if !ok {
 			continue
@@ -178,9 +192,11 @@ func (v *visit) fillCatalog(view *partnerView) error {
 		if err != nil {
 			return err
 		}
-		if c := v.catalogOf(catalog); len(c.Products) > 0 {
+		c := v.catalogOf(catalog, view.Text)
+		if len(c.Products) > 0 {
 			view.Catalog = append(view.Catalog, c)
 		}
+		view.Searchable = view.Searchable || c.More != ""
 	}
 	return nil
 }
@@ -190,10 +206,16 @@ var catalogStates = map[string]string{
 	manager.CatalogSuspended: "suspended", manager.CatalogRequested: "requested", manager.CatalogScheduled: "not begun yet",
 }
 
-func (v *visit) catalogOf(c *manager.Catalog) catalogView {
-	view, callable := catalogView{Environment: c.Environment, Version: c.PolicyVersion}, 0
+// catalogOf is what of a catalog has a text in the name or title of its product.
+func (v *visit) catalogOf(c *manager.Catalog, text string) catalogView {
+	view, callable, more := catalogView{Environment: c.Environment, Version: c.PolicyVersion}, 0, 0
 	for _, p := range c.Products {
-		if !v.Service.Sees(v.grant(), p.Product) {
+		if !v.Service.Sees(v.grant(), p.Product) || !mentions(p.Product, text) {
+			continue
+		}
+		callable += len(p.Operations)
+		if len(view.Products) == listed {
+			more++
 			continue
 		}
 		product := catalogProduct{Title: title(p.Product.Spec.Title, p.Product.Metadata.Name), State: catalogStates[p.State]}
@@ -203,9 +225,17 @@ func (v *visit) catalogOf(c *manager.Catalog) catalogView {
 		for _, o := range p.Suspended {
 			product.Operations = append(product.Operations, catalogOperation{false, o.Product, o.Environment, o.Method, o.Path, o.Operation})
 		}
-		callable += len(p.Operations)
 		view.Products = append(view.Products, product)
+	}
+	if more > 0 {
+		view.More = web.Count(int64(more), "more product")
 	}
 	view.Count = web.Count(int64(callable), "operation")
 	return view
+}
+
+// mentions tells whether a product's name or title has a text, whatever the case.
+func mentions(p *manager.Product, text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(p.Metadata.Name, text) || strings.Contains(strings.ToLower(p.Spec.Title), text)
 }

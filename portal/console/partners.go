@@ -11,7 +11,12 @@ import (
 const rowsOnPage = 50
 
 // pager leads to other pages of a list; empty where there are none.
-type pager struct{ First, Next string }
+type pager struct {
+	List        string // its name, where a page has several
+	First, Next string
+}
+
+func (p pager) needed() bool { return p.First+p.Next != "" }
 
 func (v *visit) pager(next string) pager {
 	var p pager
@@ -20,6 +25,19 @@ func (v *visit) pager(next string) pager {
 	}
 	if next != "" {
 		p.Next = web.WithCursor(v.r.URL, next)
+	}
+	return p
+}
+
+// pagerOf is the pager of one of several lists on a page: its cursor has the
+// list's name, and its links lead to the list.
+func (v *visit) pagerOf(list, next string) pager {
+	p := pager{List: list}
+	if v.query(list) != "" {
+		p.First = web.WithQuery(v.r.URL, list, "") + "#" + list
+	}
+	if next != "" {
+		p.Next = web.WithQuery(v.r.URL, list, next) + "#" + list
 	}
 	return p
 }
