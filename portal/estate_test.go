@@ -11,13 +11,13 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/documents"
 	"github.com/partnergate/partnergate/manager/sqlite"
+	"github.com/partnergate/partnergate/manager/telemetry/logtest"
 )
 
 const (
@@ -45,25 +45,7 @@ type estate struct {
 	store   manager.Store
 	service *manager.Service
 	server  *httptest.Server
-	log     *logBook
-}
-
-// logBook keeps what is logged.
-type logBook struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logBook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logBook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	log     *logtest.Book
 }
 
 // newEstate applies testdata/estate.yaml and gives everybody a password.
@@ -75,7 +57,7 @@ func newEstate(t *testing.T) *estate {
 func newEstateAt(t *testing.T, publicURL string) *estate {
 	t.Helper()
 	ctx := context.Background()
-	e := &estate{t: t, path: filepath.Join(t.TempDir(), "portal.db"), log: &logBook{}}
+	e := &estate{t: t, path: filepath.Join(t.TempDir(), "portal.db"), log: &logtest.Book{}}
 	logger := slog.New(slog.NewTextHandler(e.log, nil))
 	var err error
 	e.store, err = sqlite.Open(ctx, e.path)

@@ -82,7 +82,7 @@ func TestLogHasNoSecrets(t *testing.T) {
 		}
 	}
 	if !strings.Contains(a.log.String(), `"path":"/portal-page"`) {
-		t.Errorf("the log lacks a request: %s", a.log)
+		t.Errorf("the log lacks a request: %s", a.log.String())
 	}
 }
 

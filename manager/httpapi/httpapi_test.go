@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/httpapi"
 	"github.com/partnergate/partnergate/manager/sqlite"
+	"github.com/partnergate/partnergate/manager/telemetry/logtest"
 )
 
 const (
@@ -32,19 +32,19 @@ type api struct {
 	server  *httptest.Server
 	service *manager.Service
 	store   manager.Store
-	log     *bytes.Buffer
+	log     logtest.Book
 	modules string
 }
 
 func newAPI(t *testing.T) *api {
 	t.Helper()
-	a := &api{t: t, log: &bytes.Buffer{}, modules: t.TempDir()}
+	a := &api{t: t, modules: t.TempDir()}
 	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.store = store
-	logger := slog.New(slog.NewJSONHandler(a.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := slog.New(slog.NewJSONHandler(&a.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if a.service, err = manager.NewService(t.Context(), manager.Config{Store: store, Logger: logger}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -20,6 +19,7 @@ import (
 	"github.com/partnergate/partnergate/manager/server"
 	"github.com/partnergate/partnergate/manager/sqlite"
 	"github.com/partnergate/partnergate/manager/telemetry"
+	"github.com/partnergate/partnergate/manager/telemetry/logtest"
 	"github.com/partnergate/partnergate/portal"
 )
 
@@ -42,29 +42,11 @@ var wiring = server.Wiring{
 	},
 }
 
-// output is a log that may be read while it is written.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // run is a manager that serves, and what it logs.
 type run struct {
 	t       *testing.T
 	url     string
-	log     output
+	log     logtest.Book
 	stop    func()
 	secrets []string // that must be in no line
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/sqlite"
+	"github.com/partnergate/partnergate/manager/telemetry/logtest"
 	"github.com/partnergate/partnergate/portal/web"
 )
 
@@ -32,17 +33,10 @@ type estate struct {
 	service *manager.Service
 	site    *server
 	server  *httptest.Server
+	log     logtest.Book
 
 	mu    sync.Mutex // guards the rest
-	log   strings.Builder
-	clock time.Time // moves by wait only
-}
-
-// Write takes what is logged.
-func (e *estate) Write(p []byte) (int, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.log.Write(p)
+	clock time.Time  // moves by wait only
 }
 
 func (e *estate) now() time.Time {
@@ -61,7 +55,7 @@ func newEstate(t *testing.T) *estate {
 	t.Helper()
 	ctx := context.Background()
 	e := &estate{t: t, path: filepath.Join(t.TempDir(), "console.db"), clock: time.Date(2024, time.May, 21, 12, 0, 0, 0, time.UTC)}
-	logger := slog.New(slog.NewTextHandler(e, nil))
+	logger := slog.New(slog.NewTextHandler(&e.log, nil))
 	var err error
 	e.store, err = sqlite.Open(ctx, e.path)
 	must(t, err)

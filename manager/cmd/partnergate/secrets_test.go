@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +28,7 @@ import (
 	"github.com/partnergate/partnergate/manager/documents"
 	"github.com/partnergate/partnergate/manager/rest"
 	"github.com/partnergate/partnergate/manager/server"
+	"github.com/partnergate/partnergate/manager/telemetry/logtest"
 )
 
 // secretsRun is one manager through which every secret goes, and all that it
@@ -46,7 +46,7 @@ type secretsRun struct {
 // logs, counts, answers and shows, but for the one answer that shows it.
 func TestNoSecretIsLeft(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "secrets.db")
-	var log, traces lockedBuffer
+	var log, traces logtest.Book
 	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(&traces, r.Body) // what is cut off is short
 		w.Header().Set("Content-Type", "application/x-protobuf")
@@ -373,16 +373,4 @@ func (b *secretsBrowser) crawl(below string, queue ...string) {
 	if len(seen) < 12 {
 		b.t.Errorf("only %d pages were found", len(seen))
 	}
-}
-
-// lockedBuffer is a log that is written by many.
-type lockedBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.Buffer.Write(p)
 }
