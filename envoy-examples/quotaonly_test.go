@@ -16,20 +16,25 @@ const limitsHost = "limits.localhost"
 // opalQuota is how many requests a month Opal has: a partner that only this test has, so that its contract is spent to the last.
 const opalQuota = 40
 
+// opals counts the runs of the test, each of which has an Opal of its own.
+var opals int
+
+// opal is the estate of an Opal, by its name.
 const opal = `
 {apiVersion: partnergate.dev/v1alpha1, kind: Plan, metadata: {name: opal}, spec: {limits: [{name: monthly, quota: {requests: 40, per: month}}]}}
 ---
-{apiVersion: partnergate.dev/v1alpha1, kind: Partner, metadata: {name: opal}, spec: {}}
+{apiVersion: partnergate.dev/v1alpha1, kind: Partner, metadata: {name: %[1]s}, spec: {}}
 ---
-{apiVersion: partnergate.dev/v1alpha1, kind: Application, metadata: {name: app, partner: opal}, spec: {}}
+{apiVersion: partnergate.dev/v1alpha1, kind: Application, metadata: {name: app, partner: %[1]s}, spec: {}}
 ---
-{apiVersion: partnergate.dev/v1alpha1, kind: Subscription, metadata: {name: api, partner: opal}, spec: {product: api, environment: production, plan: opal}}
+{apiVersion: partnergate.dev/v1alpha1, kind: Subscription, metadata: {name: api, partner: %[1]s}, spec: {product: api, environment: production, plan: opal}}
 `
 
 // quotaOnlyRun is the example quota-only with its estate and Opal, and who has called.
 type quotaOnlyRun struct {
 	*backend
 	envoy *tappedEnvoy
+	opal  string
 	keys  map[string]string // by partner
 	tally tally
 }
@@ -41,29 +46,31 @@ func TestQuotaOnly(t *testing.T) {
 	r := startQuotaOnly(t)
 	r.everything(t)
 	r.spend(t)
-	a := r.call(t, "opal", http.MethodGet, "/more")
+	a := r.call(t, r.opal, http.MethodGet, "/more")
 	expect(t, a, http.StatusTooManyRequests, "limit_exceeded")
 	if p, _ := a.problem(); p.Limit != "monthly" || a.header.Get("Retry-After") == "" || !strings.Contains(a.header.Get("RateLimit-Policy"), `"monthly"`) {
 		t.Errorf("the refusal names the limit %q, with %v", p.Limit, a.header)
 	}
 	r.bothWorkersServed(t)
-	r.awaitUsage(t, &r.tally, "maple", "quartz", "opal")
+	r.awaitUsage(t, &r.tally, "maple", "quartz", r.opal)
 	noReloads(t, r.envoy.Envoy)
 }
 
 func startQuotaOnly(t *testing.T) *quotaOnlyRun {
 	t.Helper()
-	r := &quotaOnlyRun{backend: sharedBackend.get(t), keys: map[string]string{}}
+	opals++
+	r := &quotaOnlyRun{backend: sharedBackend.get(t), keys: map[string]string{}, opal: fmt.Sprintf("opal-%d", opals)}
+	r.tally.counts = r.usage(t)
 	estate, err := documents.ReadFolder(QuotaOnlyEstate, "quota-only/estate")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.apply(t, documents.Resources(estate)...)
-	version, err := r.applyYAML(t.Context(), opal)
+	version, err := r.applyYAML(t.Context(), fmt.Sprintf(opal, r.opal))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for partner, application := range map[string]string{"maple": "booking", "quartz": "tracking", "opal": "app"} {
+	for partner, application := range map[string]string{"maple": "booking", "quartz": "tracking", r.opal: "app"} {
 		key := r.key(t, partner, application, "production")
 		r.keys[partner], version = key.Key, max(version, key.PolicyVersion)
 	}
@@ -113,7 +120,7 @@ func (r *quotaOnlyRun) spend(t *testing.T) {
 	for lane := range lanes {
 		group.Go(func() {
 			for n := range calls {
-				r.call(t, "opal", http.MethodGet, fmt.Sprintf("/orders/%d/%d", lane, n))
+				r.call(t, r.opal, http.MethodGet, fmt.Sprintf("/orders/%d/%d", lane, n))
 				if a := r.call(t, "quartz", http.MethodGet, "/orders"); a.outcome() != "admitted" {
 					t.Errorf("Quartz, while Opal spends its contract: %d %s", a.status, a.body)
 				}
@@ -121,7 +128,7 @@ func (r *quotaOnlyRun) spend(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if admitted, refused := r.tally.of("opal", "admitted"), r.tally.of("opal", "limit_exceeded"); admitted != opalQuota || refused != lanes*calls-opalQuota {
+	if admitted, refused := r.tally.of(r.opal, "admitted"), r.tally.of(r.opal, "limit_exceeded"); admitted != opalQuota || refused != lanes*calls-opalQuota {
 		t.Errorf("%v, want %d of Opal's admitted and its others refused", r.tally.all(), opalQuota)
 	}
 }
