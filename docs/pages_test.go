@@ -16,6 +16,9 @@ import (
 // binary is what `make build` makes.
 const binary = "../build/partnergate"
 
+// pageFiles are where pages are.
+var pageFiles = []string{"*.md", "docs/*.md", "*/README.md", "envoy-examples/*/README.md"}
+
 // block is a fenced block of a page.
 type block struct {
 	page     string
@@ -30,7 +33,7 @@ const inDemo = "# in the demo\n"
 // blocks are all blocks of all pages.
 func blocks(t *testing.T) (all []block) {
 	t.Helper()
-	for _, pattern := range []string{"*.md", "docs/*.md", "*/README.md"} {
+	for _, pattern := range pageFiles {
 		pages, err := filepath.Glob("../" + pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -162,7 +165,7 @@ func TestPoliciesOfPagesAreValid(t *testing.T) {
 // TestLinksLeadSomewhere follows the links between pages.
 func TestLinksLeadSomewhere(t *testing.T) {
 	links := regexp.MustCompile(`\]\(([^)#\s:]+)(#[^)]*)?\)`)
-	for _, pattern := range []string{"*.md", "docs/*.md", "*/README.md"} {
+	for _, pattern := range pageFiles {
 		pages, err := filepath.Glob("../" + pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -142,7 +142,7 @@ func beManager(listen string) int {
 	defer stop()
 	logger := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, err := server.Start(ctx, server.Settings{
-		Listen: listen, Store: os.Getenv(storeVariable), AdminToken: adminToken, EdgeToken: edgeToken,
+		Listen: listen, Store: os.Getenv(storeVariable), ModulesDir: filepath.Dir(modulePath), AdminToken: adminToken, EdgeToken: edgeToken,
 	}, server.Wiring{OpenStore: openStore, NewPortal: newPortal}, logger)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
