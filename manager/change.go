@@ -39,7 +39,7 @@ func (s *Service) change(ctx context.Context, actor Actor, decide decision) (*st
 			return nil, err
 		}
 		_, err = s.store.CommitPolicy(ctx, PolicyCommit{
-			Revision: before.revision, Emptied: after.emptied, Changes: changes, Audit: s.entries(ctx, actor, before, changes, after.revision),
+			Revision: before.revision, At: after.changedAt, Emptied: after.emptied, Changes: changes, Audit: s.entries(ctx, actor, before, changes, after.revision),
 		})
 		if errors.Is(err, ErrRevision) {
 			if err := s.reload(ctx); err != nil {
@@ -78,6 +78,7 @@ func (s *Service) draft(actor Actor, decide decision) (after *state, changes []C
 	changes = append(changes, spentCredentials(before, changes, now)...)
 	stamp(changes, before, now)
 	after = before.with(changes, before.revision+1)
+	after.changedAt = now
 	if err := actor.Grant.permits(before, after, changes); err != nil {
 		return before, nil, err
 	}

@@ -20,7 +20,7 @@ type Published struct {
 	Digest   [32]byte            // of Manifest
 	Parts    map[[32]byte]string // by digest; also those of the last few versions
 	Version  int64
-	At       time.Time // when it was published
+	At       time.Time // when its version was made; where the store does not tell, when it was published here
 
 	policy *state                        // that it was compiled from
 	before map[[32]byte]*policy.Manifest // the last few, by their digests
@@ -55,7 +55,11 @@ type recentVersion struct {
 }
 
 // publish makes a snapshot the current one, and reports false where its bytes are that already.
-func (p *publisher) publish(next *compiled, at time.Time) bool {
+func (p *publisher) publish(next *compiled, now time.Time) bool {
+	at := next.policy.changedAt
+	if at.IsZero() {
+		at = now
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := p.current.Load()

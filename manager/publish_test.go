@@ -312,7 +312,11 @@ func TestRestart(t *testing.T) {
 	first := startService(t, c, openStore(t, path), slog.DiscardHandler)
 	apply(t, first, estate(t), manager.ApplyOptions{})
 	first.Close()
+	c.advance(time.Hour)
 	second := startService(t, c, openStore(t, path), slog.DiscardHandler)
+	if at := second.Published().At; !at.Equal(first.Published().At) || c.Now().Sub(at) < time.Hour {
+		t.Errorf("published at %v, and after a restart at %v", first.Published().At, at)
+	}
 	if first.Published().Manifest != second.Published().Manifest {
 		t.Error("the snapshot is another after a restart")
 	}

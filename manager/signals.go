@@ -18,9 +18,10 @@ type News struct {
 
 // PolicyDelta is what leads from one revision of the policy to a later one.
 type PolicyDelta struct {
-	Revision int64
-	Emptied  bool
-	Changes  []Change // each resource at most once, in any order
+	Revision  int64
+	ChangedAt time.Time // as of Policy
+	Emptied   bool
+	Changes   []Change // each resource at most once, in any order
 }
 
 // Notifier is a Store that several managers share, and that tells each at once

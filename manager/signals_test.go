@@ -226,7 +226,7 @@ func (s *unorderedStore) PolicyChanges(ctx context.Context, _ [16]byte, _ int64)
 	if err != nil {
 		return nil, err
 	}
-	delta := &manager.PolicyDelta{Revision: all.Revision, Emptied: all.Emptied}
+	delta := &manager.PolicyDelta{Revision: all.Revision, ChangedAt: all.ChangedAt, Emptied: all.Emptied}
 	for _, r := range all.Resources {
 		delta.Changes = append(delta.Changes, manager.Change{Ref: r.Ref(), After: r})
 	}

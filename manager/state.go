@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // state is the whole policy in memory, at one revision. It is never changed:
@@ -11,6 +12,8 @@ import (
 type state struct {
 	lineage  [16]byte
 	revision int64
+	// changedAt is when this revision was made; zero where the store does not tell.
+	changedAt time.Time
 	// emptied says that it served something until somebody took the last away.
 	emptied bool
 
@@ -99,7 +102,7 @@ func loadState(stored *Policy, before *state) (*state, error) {
 	}
 	empty := newState()
 	empty.lineage = stored.Lineage
-	return empty.followed(&PolicyDelta{Revision: stored.Revision, Emptied: stored.Emptied, Changes: changes}, before)
+	return empty.followed(&PolicyDelta{Revision: stored.Revision, ChangedAt: stored.ChangedAt, Emptied: stored.Emptied, Changes: changes}, before)
 }
 
 // followed returns the state after what others have stored. known spares reading OpenAPI documents again.
@@ -117,6 +120,7 @@ func (s *state) followed(delta *PolicyDelta, known *state) (*state, error) {
 		return nil, err
 	}
 	after := s.with(delta.Changes, delta.Revision)
+	after.changedAt = delta.ChangedAt
 	after.emptied = delta.Emptied && !after.serves()
 	return after, nil
 }

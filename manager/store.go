@@ -40,7 +40,8 @@ type Change struct {
 
 // PolicyCommit is all that one change of the policy writes.
 type PolicyCommit struct {
-	Revision int64 // the one read
+	Revision int64     // the one read
+	At       time.Time // to the millisecond
 	Emptied  bool
 	Changes  []Change
 	Audit    []AuditEntry // appended in the same commit
@@ -51,6 +52,8 @@ type Policy struct {
 	// Lineage is drawn when a store is made, and anew by Reset.
 	Lineage  [16]byte
 	Revision int64 // 0 for a store never written to
+	// ChangedAt is the At of the last commit; zero where there was none that told it.
+	ChangedAt time.Time
 	// Emptied says that it served something until somebody took the last away.
 	Emptied   bool
 	Resources []Resource

@@ -51,7 +51,8 @@ type Head struct {
 	MadeAt        time.Time `json:"made_at"`
 	Lineage       []byte    `json:"lineage"` // of the store that it was made of
 	PolicyVersion int64     `json:"policy_version"`
-	Emptied       bool      `json:"emptied,omitempty"` // the policy served something once
+	ChangedAt     time.Time `json:"changed_at,omitzero"` // when that version was made
+	Emptied       bool      `json:"emptied,omitempty"`   // the policy served something once
 }
 
 // end is the last line. The digest is that of all bytes before it.

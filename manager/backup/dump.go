@@ -69,7 +69,7 @@ func (d *dump) all(now time.Time) {
 	if d.err != nil {
 		return
 	}
-	d.summary.Head = Head{Format: format, MadeAt: now.UTC().Truncate(time.Second), Lineage: policy.Lineage[:], PolicyVersion: policy.Revision, Emptied: policy.Emptied}
+	d.summary.Head = Head{Format: format, MadeAt: now.UTC().Truncate(time.Second), Lineage: policy.Lineage[:], PolicyVersion: policy.Revision, ChangedAt: policy.ChangedAt, Emptied: policy.Emptied}
 	d.write(lineHead, d.summary.Head)
 	for _, r := range policy.Resources {
 		document, err := json.Marshal(r)

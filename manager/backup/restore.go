@@ -47,7 +47,7 @@ func Restore(ctx context.Context, store manager.Store, from io.ReadSeeker, force
 	if err := eachLine(from, func(_ int64, l line, _ []byte) error { return r.take(l) }); err != nil {
 		return summary, err
 	}
-	return summary, errors.Join(r.flush(), r.policy(revision, summary.Head.Emptied))
+	return summary, errors.Join(r.flush(), r.policy(revision, &summary.Head))
 }
 
 // isEmpty lets pass what every manager makes at its first start.
@@ -186,10 +186,10 @@ func (r *restore) flush() error {
 }
 
 // policy comes last.
-func (r *restore) policy(revision int64, emptied bool) error {
+func (r *restore) policy(revision int64, head *Head) error {
 	for len(r.resources) > 0 {
 		n := min(len(r.resources), batch)
-		if _, err := r.store.CommitPolicy(r.ctx, manager.PolicyCommit{Revision: revision, Emptied: emptied, Changes: r.resources[:n]}); err != nil {
+		if _, err := r.store.CommitPolicy(r.ctx, manager.PolicyCommit{Revision: revision, At: head.ChangedAt, Emptied: head.Emptied, Changes: r.resources[:n]}); err != nil {
 			return err
 		}
 		r.resources = r.resources[n:]

@@ -47,7 +47,7 @@ func (s *Store) PolicyChanges(ctx context.Context, lineage [16]byte, since int64
 		if err != nil {
 			return err
 		}
-		delta = &manager.PolicyDelta{Revision: head.Revision, Emptied: head.Emptied}
+		delta = &manager.PolicyDelta{Revision: head.Revision, ChangedAt: head.changedAt(), Emptied: head.Emptied}
 		delta.Changes, err = s.readChanges(ctx, refs)
 		return err
 	})

@@ -75,7 +75,11 @@ func fits(writes []policyWrite) int {
 
 // raise makes a commit's revision the next one, or returns manager.ErrRevision.
 func (s *Store) raise(ctx context.Context, commit *manager.PolicyCommit, p *pending) error {
-	update := bson.D{{Key: "revision", Value: commit.Revision + 1}, {Key: "emptied", Value: commit.Emptied}}
+	changedAt := int64(0)
+	if !commit.At.IsZero() {
+		changedAt = micros(commit.At)
+	}
+	update := bson.D{{Key: "revision", Value: commit.Revision + 1}, {Key: "changed_at", Value: changedAt}, {Key: "emptied", Value: commit.Emptied}}
 	if p != nil {
 		update = append(update, bson.E{Key: "pending", Value: p})
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
@@ -31,7 +32,9 @@ type meta struct {
 	Schema   int    `bson:"schema"`
 	Lineage  []byte `bson:"lineage"`
 	Revision int64  `bson:"revision"`
-	Emptied  bool   `bson:"emptied"` // as of manager.Policy
+	// ChangedAt and Emptied are as of manager.Policy.
+	ChangedAt int64 `bson:"changed_at,omitempty"`
+	Emptied   bool  `bson:"emptied"`
 	// HoursSince is the minute from which on sums of hours are whole; 0: always.
 	HoursSince int64 `bson:"hours_since"`
 
@@ -39,6 +42,13 @@ type meta struct {
 }
 
 const metaID = "partnergate"
+
+func (m *meta) changedAt() time.Time {
+	if m.ChangedAt == 0 {
+		return time.Time{}
+	}
+	return fromMicros(m.ChangedAt)
+}
 
 // Open opens the store in the database that the URL names, mongodb://host/database,
 // partnergate where it names none. It makes collections and indices that are

@@ -111,7 +111,7 @@ func (s *Store) LoadPolicy(ctx context.Context) (policy *manager.Policy, err err
 		if err = s.one(ctx, metaCollection, byID(metaID), &head); err != nil {
 			return err
 		}
-		policy = &manager.Policy{Revision: head.Revision, Emptied: head.Emptied}
+		policy = &manager.Policy{Revision: head.Revision, ChangedAt: head.changedAt(), Emptied: head.Emptied}
 		copy(policy.Lineage[:], head.Lineage)
 		if policy.Resources, err = s.readPolicy(ctx, bson.D{}, bson.D{}); err != nil || head.Pending == nil {
 			return err

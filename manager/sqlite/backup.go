@@ -41,7 +41,7 @@ func (s *Store) Reset(ctx context.Context, revision int64) error {
 				return err
 			}
 		}
-		if _, err := tx.exec(ctx, "UPDATE meta SET lineage = randomblob(16), revision = ?, emptied = 0, hours_since = 0", revision); err != nil {
+		if _, err := tx.exec(ctx, "UPDATE meta SET lineage = randomblob(16), revision = ?, changed_at = NULL, emptied = 0, hours_since = 0", revision); err != nil {
 			return err
 		}
 		for _, guard := range guards {

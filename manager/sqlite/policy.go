@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	driver "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -21,10 +22,14 @@ func (s *Store) LoadPolicy(ctx context.Context) (*manager.Policy, error) {
 	policy := &manager.Policy{}
 	err := s.read(ctx, "load the policy", func(tx transaction) error {
 		var lineage []byte
-		if err := tx.row(ctx, "SELECT lineage, revision, emptied FROM meta", nil, &lineage, &policy.Revision, &policy.Emptied); err != nil {
+		var changedAt *time.Time
+		if err := tx.row(ctx, "SELECT lineage, revision, changed_at, emptied FROM meta", nil, &lineage, &policy.Revision, optionalMicros{&changedAt}, &policy.Emptied); err != nil {
 			return err
 		}
 		copy(policy.Lineage[:], lineage)
+		if changedAt != nil {
+			policy.ChangedAt = *changedAt
+		}
 		if err := loadResources(ctx, tx, policy); err != nil {
 			return err
 		}
@@ -49,7 +54,7 @@ func (s *Store) PolicyRevision(ctx context.Context) (revision int64, err error) 
 func (s *Store) CommitPolicy(ctx context.Context, commit manager.PolicyCommit) (int64, error) {
 	doing := fmt.Sprintf("commit the policy's revision %d", commit.Revision+1)
 	err := s.write(ctx, doing, func(tx transaction) error {
-		n, err := tx.exec(ctx, "UPDATE meta SET revision = revision + 1, emptied = ? WHERE revision = ?", commit.Emptied, commit.Revision)
+		n, err := tx.exec(ctx, "UPDATE meta SET revision = revision + 1, changed_at = ?, emptied = ? WHERE revision = ?", moment(commit.At), commit.Emptied, commit.Revision)
 		if err != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func (s *Store) Requests(ctx context.Context, q manager.RequestQuery) (*manager.
 const byKey = "request_by_key"
 
 // fewRequests is how many are few enough to be sorted for a page.
-const fewRequests = 10_000
+const fewRequests = 2000
 
 // fewFit tells whether so few requests fit that they are best found by their
 // keys. Of more, a page is soon full in the order in which they lie.

@@ -158,6 +158,14 @@ func optional(t *time.Time) any {
 	return t.UnixMicro()
 }
 
+// moment is a time as it is stored, nil for the zero time.
+func moment(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
 // notNull turns nil, which the driver stores as NULL, into no bytes.
 func notNull(b []byte) []byte {
 	if b == nil {

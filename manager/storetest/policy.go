@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/partnergate/partnergate/manager"
 )
@@ -22,6 +23,7 @@ var policyTests = []contractTest{
 	on("a change must name its resource", testChangeOfAnother),
 	on("a cancelled context writes nothing", testCancelledCommit),
 	{"that a policy was emptied is kept", testEmptied},
+	{"when a policy was changed is kept", testChangedAt},
 }
 
 func put(r manager.Resource) manager.Change {
@@ -182,6 +184,22 @@ func testCancelledCommit(t *testing.T, s manager.Store) {
 	_, err := s.CommitPolicy(cancelled(), manager.PolicyCommit{Changes: []manager.Change{put(application("acme", "a", "one"))}})
 	wantError(t, err, context.Canceled)
 	wantPolicy(t, s, 0)
+}
+
+func testChangedAt(t *testing.T, open Open) {
+	ctx := context.Background()
+	s := open(t)
+	equal(t, "never changed", time.Time{}, got(s.LoadPolicy(ctx))(t).ChangedAt)
+	revision := int64(0)
+	for _, at := range []time.Time{clock(1), {}, clock(2)} {
+		revision = got(s.CommitPolicy(ctx, manager.PolicyCommit{Revision: revision, At: at}))(t)
+		equal(t, "changed", at.UTC(), got(s.LoadPolicy(ctx))(t).ChangedAt)
+	}
+	must(t, s.Close())
+	s = opened(t, open)
+	equal(t, "changed, opened again", clock(2).UTC(), got(s.LoadPolicy(ctx))(t).ChangedAt)
+	must(t, s.Reset(ctx, revision))
+	equal(t, "deleted", time.Time{}, got(s.LoadPolicy(ctx))(t).ChangedAt)
 }
 
 func testEmptied(t *testing.T, open Open) {
