@@ -287,14 +287,17 @@ func testCredentialUses(t *testing.T, s manager.Store) {
 }
 
 func testDeleteUsage(t *testing.T, s manager.Store) {
-	const n = 5000
+	const n, batch = 5000, 500 // no commit so large that a busy machine takes longer for it than a call may take
 	var usage []manager.UsageRow
 	var requests []manager.RequestRecord
 	for minute := range n {
 		usage = append(usage, counted(minute, "acme", "admitted", 1))
 		requests = append(requests, manager.RequestRecord{Time: noon.Add(time.Duration(minute) * time.Minute), Key: usage[minute].Key})
 	}
-	commitSync(t, s, manager.SyncCommit{Usage: usage, Requests: requests, CredentialUses: map[string]map[string]time.Time{"acme": {"k": noon}}})
+	for from := 0; from < n; from += batch {
+		commitSync(t, s, manager.SyncCommit{Usage: usage[from : from+batch], Requests: requests[from : from+batch]})
+	}
+	commitSync(t, s, manager.SyncCommit{CredentialUses: map[string]map[string]time.Time{"acme": {"k": noon}}})
 	ctx := context.Background()
 	must(t, s.DeleteUsageBefore(ctx, noon.Add(4500*time.Minute), noon.Add(4990*time.Minute)))
 	for range 2 { // the second time nothing is older
