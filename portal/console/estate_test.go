@@ -15,11 +15,19 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/sqlite"
 	"github.com/partnergate/partnergate/manager/telemetry/logtest"
 	"github.com/partnergate/partnergate/portal/web"
 )
+
+// TestMain finds what a test has begun and not ended, but for what scs begins
+// for a store that is not used, and gives no way to end.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"))
+}
 
 const bootstrapToken = "the-token-that-the-manager-is-started-with"
 
