@@ -1,13 +1,11 @@
 package lease
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"testing"
 
 	"github.com/partnergate/partnergate/filters/policy"
-	"pgregory.net/rapid"
 )
 
 // table is one bucket whose steps a test makes one by one.
@@ -211,78 +209,8 @@ func TestScarceContractFollowsTheRequests(t *testing.T) {
 	x.expect("b's level", g.Level, int64(requests/2))
 }
 
-func TestTokensGrowWithDemand(t *testing.T) {
-	x := newTable(t, policy.QuotaPerMonth, Contract{Requests: 10_000_000})
-	first := grant(x.wants("a"))
-	x.expect("the first tokens", first.Tokens, int64(1000))
-	x.expect("the window's end", first.WindowEnd, windowOf(policy.QuotaPerMonth, start))
-	x.expect("left", first.Left, int64(10_000_000-1000))
-	tokens := first.Tokens
-	for range 300 { // five minutes of 100 requests a second
-		x.now += 1000
-		tokens -= 100
-		g := grant(x.report("a", policy.Report{Demand: 100, Tokens: tokens, WindowEnd: x.b.windowEnd, Wanted: tokens < 100}))
-		tokens += g.Tokens
-	}
-	if tokens < 10*60*100*95/100 || tokens > 16*60*100 {
-		t.Errorf("after five minutes of demand the proxy holds %d tokens, want those of ten to fifteen minutes", tokens)
-	}
-}
-
 // TestTokensDieWithTheirProxy: a proxy that asks for all that it can get, and dies,
 // takes no more than a tenth of the contract with it.
-func TestTokensDieWithTheirProxy(t *testing.T) {
-	x := newTable(t, policy.QuotaPerMonth, Contract{Requests: 600})
-	tokens := grant(x.wants("a")).Tokens
-	for range 60 { // a minute of a request a second
-		x.now += 1000
-		tokens--
-		tokens += grant(x.report("a", policy.Report{Demand: 1, Tokens: tokens, WindowEnd: x.b.windowEnd, Wanted: tokens < 10})).Tokens
-	}
-	if tokens < 40 || tokens > 60 {
-		t.Errorf("the proxy holds %d tokens of 600, want about a tenth of what is left", tokens)
-	}
-}
-
-func TestTokensAreCalledBack(t *testing.T) {
-	x := newTable(t, policy.QuotaPerDay, Contract{Requests: 100})
-	x.expect("a gets what it asks for twice", grant(x.report("a", policy.Report{Wanted: true, Demand: 200})).Tokens, int64(100))
-	held := policy.Report{Tokens: 90, WindowEnd: x.b.windowEnd}
-	x.report("a", held)
-	out := x.wants("b")
-	x.expect("b waits", out.Starved, true)
-	x.expect("who is nudged", len(out.Nudge) == 1 && out.Nudge[0] == "a", true)
-
-	recall := grant(x.report("a", held))
-	x.expect("a is to give back", recall.Recall, true)
-	x.expect("nothing is left yet", x.wants("b").Starved, true)
-	out = x.report("a", policy.Report{Given: 80, WindowEnd: x.b.windowEnd})
-	x.expect("b is nudged", len(out.Nudge) == 1 && out.Nudge[0] == "b", true)
-	x.report("a", policy.Report{Given: 80, WindowEnd: x.b.windowEnd})
-	tokens, _ := x.b.Granted(x.now)
-	x.expect("granted, once given back", tokens, int64(20))
-	g := grant(x.wants("b"))
-	x.expect("b gets tokens", g.Tokens > 0, true)
-	x.expect("all that was given back is b's or left", g.Tokens+g.Left, int64(80))
-}
-
-func TestSpentQuotaSaysSo(t *testing.T) {
-	x := newTable(t, policy.QuotaPerDay, Contract{Requests: 1})
-	x.wants("a")
-	x.expect("b waits while a has one", x.wants("b").Starved, true)
-	x.idle("a") // spent
-	spent := grant(x.wants("b"))
-	x.expect("b is told", spent.Spent && spent.Tokens == 0 && spent.WindowEnd == x.b.windowEnd, true)
-	x.contract.Requests = 3
-	x.expect("a raised contract", grant(x.wants("b")).Tokens, int64(1))
-	x.contract.Requests = 1
-	x.expect("a lowered one", grant(x.wants("a")).Tokens, int64(0))
-	x.now = x.b.windowEnd
-	x.expect("the next window", grant(x.wants("a")).Tokens, int64(1))
-	x.gone["a"] = true
-	x.expect("tokens of the dead stay debited", grant(x.wants("b")).Spent, true)
-}
-
 // A ledger that takes nothing in does not drain the contract.
 func TestGrantsThatDoNotArrive(t *testing.T) {
 	for _, kind := range kinds {
@@ -320,56 +248,7 @@ func TestEndedContractIsForgotten(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	for _, kind := range kinds {
-		x := newTable(&testing.T{}, kind, Contract{Requests: 10, Burst: 10})
-		x.wants("a")
-		x.wants("b")
-		f.Add(byte(kind), x.b.Append(nil))
-	}
-	f.Fuzz(func(t *testing.T, kind byte, state []byte) {
-		b, err := Decode(policy.LimitKind(kind), state)
-		if err != nil {
-			return
-		}
-		again, err := Decode(policy.LimitKind(kind), b.Append(nil))
-		if err != nil || !bytes.Equal(again.Append(nil), b.Append(nil)) {
-			t.Fatalf("%x decodes as %+v, which does not: %v", state, b, err)
-		}
-	})
-}
-
-func TestDecodeRefuses(t *testing.T) {
-	x := newTable(t, policy.InFlight, Contract{Requests: 10})
-	x.wants("a")
-	x.wants("b")
-	state := x.b.Append(nil)
-	for n := range state {
-		if _, err := Decode(policy.InFlight, state[:n]); err == nil {
-			t.Errorf("the first %d bytes decode", n)
-		}
-	}
-	if _, err := Decode(policy.QuotaPerDay, state); err == nil {
-		t.Error("it decodes as another kind")
-	}
-	if _, err := Decode(policy.InFlight, append(state, 0)); err == nil {
-		t.Error("it decodes with a byte too many")
-	}
-}
-
 // A stranger to rapid's world: amounts stay within what the state can hold.
-func TestLargestContract(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t, policy.RatePerSecond, Contract{Requests: policy.MaxRate, Burst: policy.MaxRate})
-		w.add()
-		w.add()
-		for range 60 {
-			w.happen()
-		}
-		w.sync(w.some()) // decodes what is stored
-	})
-}
-
 // A proxy that lost its ledger gets what lies in the pool, which was full: it
 // grows from then on, and not from when it became full.
 func TestFullPoolDoesNotGrow(t *testing.T) {
