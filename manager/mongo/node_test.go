@@ -190,11 +190,13 @@ func eventually(t *testing.T, what string, holds func() bool) time.Duration {
 type traffic struct {
 	admitted, limited, unavailable, others atomic.Int64
 	stop                                   chan struct{}
+	once                                   sync.Once
 	work                                   sync.WaitGroup
 }
 
 func newTraffic(t *testing.T, key string, proxies ...*testharness.Proxy) *traffic {
 	x := &traffic{stop: make(chan struct{})}
+	t.Cleanup(x.end) // before the proxies end
 	for _, p := range proxies {
 		x.work.Go(func() {
 			for {
@@ -229,6 +231,6 @@ func (x *traffic) count(status int) {
 }
 
 func (x *traffic) end() {
-	close(x.stop)
+	x.once.Do(func() { close(x.stop) })
 	x.work.Wait()
 }
