@@ -208,15 +208,20 @@ func (r *Credential) needs(ref Ref) bool {
 }
 
 // spentCredentials deletes with an application its revoked and expired
-// credentials, which nobody can use or wants to see without it.
+// credentials, which nobody can use or wants to see without it; those that
+// changes delete already are not deleted twice.
 func spentCredentials(before *state, changes []Change, now time.Time) []Change {
 	var spent []Change
+	named := map[string]bool{}
+	for _, c := range changes {
+		named[c.Ref.Name] = named[c.Ref.Name] || c.Ref.Kind == KindCredential
+	}
 	for _, c := range changes {
 		if c.Ref.Kind != KindApplication || c.After != nil || before.partners[c.Ref.Partner] == nil {
 			continue
 		}
 		for _, credential := range before.partners[c.Ref.Partner].credentials {
-			if credential.Application == c.Ref.Name && !credential.live(now) {
+			if credential.Application == c.Ref.Name && !credential.live(now) && !named[credential.Metadata.Name] {
 				spent = append(spent, Change{Ref: credential.Ref()})
 			}
 		}

@@ -175,6 +175,65 @@ func TestCredentialViews(t *testing.T) {
 	}
 }
 
+// TestDeleteApplication: an application goes with the keys that are named, in
+// one change and with an entry for each, or not at all.
+func TestDeleteApplication(t *testing.T) {
+	ctx := context.Background()
+	c := newClock()
+	s := newService(t, c)
+	apply(t, s, estate(t), manager.ApplyOptions{})
+	ada := person("ada@acme.test")
+	if _, _, err := s.Put(ctx, ada, read(t, wallet)[0], manager.MustNotExist); err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]*manager.NewKey{}
+	for name, life := range map[string]time.Duration{"one": 0, "two": time.Hour, "expired": time.Minute, "checkout": 0} {
+		application := "wallet"
+		if name == "checkout" {
+			application = name
+		}
+		key, err := s.CreateCredential(ctx, ada, "acme", application, "sandbox", life)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[name] = key
+	}
+	c.advance(2 * time.Minute)
+	ids := []string{keys["one"].ID, keys["expired"].ID, keys["checkout"].ID, keys["one"].ID, "nothing"}
+	unchanged := s.PolicyVersion()
+	if _, err := s.DeleteApplication(ctx, ada, "acme", "wallet", ids); manager.CodeOf(err) != manager.CodeConflict || !strings.Contains(err.Error(), keys["two"].ID) || strings.Contains(err.Error(), keys["one"].ID) {
+		t.Errorf("a key that is not named keeps the application: %v", err)
+	}
+	ids = append(ids, keys["two"].ID)
+	if _, err := s.DeleteApplication(ctx, person("gil@globex.test"), "acme", "wallet", ids); manager.CodeOf(err) != manager.CodeNotFound && manager.CodeOf(err) != manager.CodeForbidden {
+		t.Errorf("somebody else deletes it: %v", err)
+	}
+	if code := getPayment(s, c, keys["one"].Key); code != policy.Admitted || s.PolicyVersion() != unchanged {
+		t.Fatalf("what is refused changes something: %v", code)
+	}
+	version, err := s.DeleteApplication(ctx, ada, "acme", "wallet", ids)
+	if err != nil || version != unchanged+1 {
+		t.Fatalf("version %d after %d: %v", version, unchanged, err)
+	}
+	for _, name := range []string{"one", "two", "expired"} {
+		if code := getPayment(s, c, keys[name].Key); code != policy.CredentialUnknown {
+			t.Errorf("the key %s of an application that is gone: %v", name, code)
+		}
+	}
+	if code := getPayment(s, c, keys["checkout"].Key); code != policy.Admitted {
+		t.Errorf("the key of another application, though named: %v", code)
+	}
+	deleted := map[string]int{}
+	for _, e := range auditOf(t, s, manager.AuditQuery{Actor: ada.Name, Partner: "acme"}) {
+		if e.Action == "deleted" && e.PolicyVersion == version {
+			deleted[e.Name]++
+		}
+	}
+	if len(deleted) != 4 || deleted["wallet"] != 1 || deleted[keys["one"].ID] != 1 || deleted[keys["two"].ID] != 1 || deleted[keys["expired"].ID] != 1 {
+		t.Errorf("the audit log has %v", deleted)
+	}
+}
+
 func TestKeysThatCannotBe(t *testing.T) {
 	ctx := context.Background()
 	s := newService(t, newClock())

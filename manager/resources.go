@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -150,6 +151,17 @@ func writable(before *state, ref Ref, actor Actor, expected int64) error {
 // Delete deletes one resource that no other needs, and returns the policy's
 // version without it. expected is as for Put, without MustNotExist.
 func (s *Service) Delete(ctx context.Context, actor Actor, ref Ref, expected int64) (policyVersion int64, err error) {
+	return s.delete(ctx, actor, ref, expected, nil)
+}
+
+// DeleteApplication deletes an application that no subscription names, with
+// those of its working keys that are given: they end in the same change. Another
+// key that works is CodeConflict, so that nobody ends one without having seen it.
+func (s *Service) DeleteApplication(ctx context.Context, actor Actor, partner, name string, keys []string) (policyVersion int64, err error) {
+	return s.delete(ctx, actor, Ref{Kind: KindApplication, Partner: partner, Name: name}, AnyRevision, keys)
+}
+
+func (s *Service) delete(ctx context.Context, actor Actor, ref Ref, expected int64, keys []string) (policyVersion int64, err error) {
 	if err := s.authorizeWrite(ctx, actor, ref); err != nil {
 		return 0, err
 	}
@@ -163,7 +175,13 @@ func (s *Service) Delete(ctx context.Context, actor Actor, ref Ref, expected int
 		if err := writable(before, ref, actor, expected); err != nil {
 			return nil, err
 		}
-		return []Change{{Ref: ref}}, nil
+		changes := []Change{{Ref: ref}}
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(keys))) {
+			if c := before.credentials.get(id); c != nil && c.Metadata.Partner == ref.Partner && c.needs(ref) {
+				changes = append(changes, Change{Ref: c.Ref()})
+			}
+		}
+		return changes, nil
 	})
 	if err != nil {
 		return 0, err

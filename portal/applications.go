@@ -23,6 +23,8 @@ type applicationCard struct {
 	Name, Title string
 	Groups      []keyGroup
 	NewKeyURL   string
+	RenameURL   string // empty, as DeleteURL, where the provider keeps the application in its files
+	DeleteURL   string
 }
 
 // keyGroup is the keys of one application in one environment.
@@ -91,9 +93,20 @@ func (v *visit) applicationList() ([]*manager.Application, error) {
 	}
 }
 
-func (v *visit) applicationCard(a *manager.Application, keys []manager.CredentialView, e *scope) applicationCard {
+// cardHead is an application without its keys.
+func cardHead(a *manager.Application) applicationCard {
 	name := a.Metadata.Name
-	card := applicationCard{Name: name, Title: title(a.Spec.Title, name), NewKeyURL: newKeyURL(name, e.name())}
+	card := applicationCard{Name: name, Title: title(a.Spec.Title, name), NewKeyURL: newKeyURL(name, "")}
+	if a.Metadata.ManagedBy != manager.OwnerFile {
+		card.RenameURL, card.DeleteURL = applicationURL(name, "rename"), applicationURL(name, "delete")
+	}
+	return card
+}
+
+func (v *visit) applicationCard(a *manager.Application, keys []manager.CredentialView, e *scope) applicationCard {
+	card := cardHead(a)
+	name := card.Name
+	card.NewKeyURL = newKeyURL(name, e.name())
 	for _, environment := range e.chosen() {
 		group := keyGroup{Environment: choiceOf(environment), NewKeyURL: newKeyURL(name, environment.Metadata.Name)}
 		for _, key := range keys {

@@ -33,7 +33,7 @@ func TestTwoPartnersInTheBrowser(t *testing.T) {
 	}
 }
 
-// TestKeysInTheBrowser makes, copies, rotates and revokes a key as a person does.
+// TestKeysInTheBrowser makes, copies, rotates and revokes a key as a person does, and renames and deletes an application.
 func TestKeysInTheBrowser(t *testing.T) {
 	e := newEstate(t)
 	b := newTab(t, e.server.URL)
@@ -67,6 +67,19 @@ func TestKeysInTheBrowser(t *testing.T) {
 		}
 	}
 	if said := eval[string](b, "document.querySelector('.notice').textContent"); !strings.Contains(said, "is revoked") {
+		t.Errorf("the page says %q", said)
+	}
+	e.key("acme", "nightly-reconciliation", "sandbox")
+	b.follow(`a[href="/applications/nightly-reconciliation/rename"]`)
+	eval[chromedp.Void](b, "document.getElementById('title').value = ''; undefined")
+	b.do(chromedp.SendKeys(chromedp.CSS("#title"), "Night run"))
+	b.follow("button.primary")
+	if said := eval[string](b, "document.querySelector('.notice').textContent"); !strings.Contains(said, "is called Night run now") {
+		t.Errorf("the page says %q", said)
+	}
+	b.follow(`a[href="/applications/nightly-reconciliation/delete"]`)
+	b.follow("button.primary.danger")
+	if said := eval[string](b, "document.querySelector('.notice').textContent"); !strings.Contains(said, "Night run is deleted. Gateways refuse its key") {
 		t.Errorf("the page says %q", said)
 	}
 	b.quiet()

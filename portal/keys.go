@@ -94,7 +94,7 @@ func (v *visit) application() (applicationCard, error) {
 	if err != nil {
 		return applicationCard{}, err
 	}
-	return applicationCard{Name: name, Title: title(a.Spec.Title, name), NewKeyURL: newKeyURL(name, "")}, nil
+	return cardHead(a), nil
 }
 
 func (s *server) newKey(v *visit) error {

@@ -61,6 +61,9 @@ func looks(key string) []look {
 		{"product-elsewhere", "/products/ledger?environment=production", ""},
 		{"applications", "/applications", "document.querySelectorAll('.fold').forEach((d) => { d.open = true })"},
 		{"application-new", "/applications/new", ""},
+		{"application-rename", "/applications/checkout/rename", ""},
+		{"application-delete", "/applications/nightly-reconciliation/delete", ""},
+		{"application-needed", "/applications/checkout/delete", ""},
 		{"key-new", "/applications/checkout/keys/new?environment=production", ""},
 		{"key-rotate", "/applications/checkout/keys/" + key + "/rotate", ""},
 		{"key-revoke", "/applications/checkout/keys/" + key + "/revoke", ""},
@@ -135,6 +138,7 @@ func TestLongNamesFit(t *testing.T) {
 		{"product", "/products/" + product, "document.querySelectorAll('details').forEach((d) => { d.open = true })"},
 		{"product-requested", "/products/identity", ""},
 		{"applications", "/applications", ""},
+		{"application-delete", "/applications/" + application + "/delete", ""},
 		{"key-revoke", "/applications/" + application + "/keys/" + key.ID + "/revoke", ""},
 		{"usage", "/usage", "document.querySelectorAll('.fold').forEach((d) => { d.open = true })"},
 		{"requests", "/requests", "document.querySelector('.log details').open = true"},
@@ -187,6 +191,8 @@ func (e *estate) lived() string {
 	e.key("acme", "checkout", "production")
 	revoked := e.key("acme", "nightly-reconciliation", "sandbox")
 	b.post("/applications/nightly-reconciliation/keys/"+revoked.ID+"/revoke", url.Values{})
+	e.key("acme", "nightly-reconciliation", "sandbox")
+	e.key("acme", "nightly-reconciliation", "production")
 	rotated := e.key("acme", "checkout", "sandbox")
 	b.post("/applications/checkout/keys/"+rotated.ID+"/rotate", url.Values{"overlap": {"24h"}})
 	e.traffic(key)

@@ -22,6 +22,8 @@ func posts(key string) map[string]url.Values {
 	return map[string]url.Values{
 		"/applications":                                  {"name": {"sneaked-in"}},
 		"/applications/checkout/keys":                    {"environment": {"sandbox"}, "lifetime": {"never"}},
+		"/applications/checkout/rename":                  {"title": {"sneaked-in"}},
+		"/applications/checkout/delete":                  {"key": {key}},
 		"/applications/checkout/keys/" + key + "/rotate": {"overlap": {"1h"}},
 		"/applications/checkout/keys/" + key + "/revoke": {},
 	}
@@ -254,6 +256,10 @@ func (e *estate) unchanged(key *manager.NewKey) {
 	if _, err := e.service.Resource(context.Background(), manager.Ref{Kind: manager.KindApplication, Partner: "acme", Name: "sneaked-in"}); err == nil {
 		e.t.Error("an application was made")
 	}
+	checkout, err := read[*manager.Application](context.Background(), e.service, manager.Ref{Kind: manager.KindApplication, Partner: "acme", Name: "checkout"})
+	if err != nil || checkout.Spec.Title != "Checkout service" {
+		e.t.Errorf("the application was renamed or deleted: %+v, %v", checkout, err)
+	}
 }
 
 func TestViewersOnlyLook(t *testing.T) {
@@ -261,7 +267,7 @@ func TestViewersOnlyLook(t *testing.T) {
 	key := e.key("acme", "checkout", "sandbox")
 	b := e.loggedIn(acmeView)
 	page := b.get("/applications").body
-	if strings.Contains(page, "/rotate") || strings.Contains(page, "/revoke") || strings.Contains(page, "/keys/new") {
+	if strings.Contains(page, "/rename") || strings.Contains(page, "/delete") || strings.Contains(page, "/rotate") || strings.Contains(page, "/revoke") || strings.Contains(page, "/keys/new") {
 		t.Error("a viewer is offered what it may not do")
 	}
 	for path, form := range posts(key.ID) {

@@ -92,6 +92,9 @@ func (s *Site) told(r *http.Request, err error) (status int, title, text string)
 		case manager.CodeTooMany:
 			return http.StatusTooManyRequests, "Too many tries", "Too many passwords were wrong. Try again in " + waitWords(e.RetryAfter) + "."
 		case manager.CodeConflict, manager.CodeStale:
+			if e.Reason == manager.ReasonFileOwned {
+				return http.StatusConflict, "The provider keeps it", Sentence(e.Message)
+			}
 			return http.StatusConflict, "That is no longer so", Sentence(e.Message)
 		case manager.CodeUnavailable:
 			s.Logger.ErrorContext(r.Context(), "the portal is without its store", "error", err, "method", r.Method, "path", r.URL.Path)
