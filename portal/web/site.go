@@ -41,7 +41,6 @@ func (s *Site) NewSessions(cookie string, lifetime time.Duration) *scs.SessionMa
 	m.Cookie.SameSite = http.SameSiteLaxMode
 	m.Cookie.Secure = s.Secure
 	m.Cookie.Persist = false
-	m.ErrorFunc = s.Fail
 	return m
 }
 
@@ -62,7 +61,7 @@ func (s *Site) Begin(r *http.Request, values map[string]string) error {
 
 // Public is a page for anybody, with the session loaded.
 func (s *Site) Public(page http.HandlerFunc) http.Handler {
-	return remembering(s.Sessions.LoadAndSave(page))
+	return remembering(s.withSession(page))
 }
 
 // ToLogin sends to a login page, and from there back to the page asked for.
