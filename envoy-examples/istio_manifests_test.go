@@ -3,6 +3,7 @@ package envoyexamples
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -135,14 +136,14 @@ func yamlDocuments(t *testing.T, file string) (all [][]byte) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	for {
 		var document any
-		switch err := decoder.Decode(&document); err {
-		case nil:
-			all = append(all, asJSON(t, document))
-		case io.EOF:
+		err := decoder.Decode(&document)
+		if errors.Is(err, io.EOF) {
 			return all
-		default:
+		}
+		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
+		all = append(all, asJSON(t, document))
 	}
 }
 

@@ -3,15 +3,12 @@ package envoyexamples
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -138,61 +135,89 @@ const topaz = `
 // topazQuota is how many requests a month Topaz has.
 const topazQuota = 5
 
+// istioRun is an Envoy with what Istio makes of the manifests, in front of a backend of its own: who shares one waits for every Envoy
+// that it has heard of.
+type istioRun struct {
+	*backend
+	envoy  *Envoy
+	access AccessLog
+	tally  tally
+	key    string // "x-api-key: " and Topaz's
+}
+
 // TestIstioConfigurationInEnvoy makes of the manifests what Istio makes of them for a gateway, and calls through the real Envoy: no
 // vm_id, the configuration as JSON in a StringValue, the module fetched from the manager as the proxy's agent does, the manager
 // behind the name that Istio gives its Service.
 func TestIstioConfigurationInEnvoy(t *testing.T) {
 	module(t)
-	m := readManifests(t)
-	b := started(t, startBackend, (*backend).stop) // of its own: who shares one waits for every Envoy that it has heard of
-	b.applySample(t)
-	if _, err := b.applyYAML(t.Context(), topaz); err != nil {
+	r := startIstio(t)
+	admitted := r.call(t, "/payments//charges/./ch_1?secret=1", r.key) // one spelling, before the filter sees it
+	expect(t, admitted, http.StatusOK, "admitted")
+	expect(t, r.call(t, "/risk/feeds", r.key), http.StatusNotFound, "operation_not_found")
+	for range topazQuota - 1 {
+		expect(t, r.call(t, "/payments/charges", strings.Replace(r.key, "x-api-key:", "authorization: Bearer", 1)), http.StatusOK, "admitted")
+	}
+	refused := r.call(t, "/payments/charges", r.key)
+	expect(t, refused, http.StatusTooManyRequests, "limit_exceeded")
+	r.awaitUsage(t, &r.tally, "topaz")
+	r.refusesEscapedSlashes(t)
+	r.told(t, admitted, refused)
+	r.wantNode(t, istioNode)
+	noReloads(t, r.envoy)
+}
+
+func startIstio(t *testing.T) *istioRun {
+	t.Helper()
+	m, r := readManifests(t), &istioRun{backend: started(t, startBackend, (*backend).stop)}
+	r.applySample(t)
+	if _, err := r.applyYAML(t.Context(), topaz); err != nil {
 		t.Fatal(err)
 	}
-	key := b.key(t, "topaz", "app", "sandbox")
-	var access AccessLog
-	config := m.envoyConfig(t, b, fetchModule(t, m, b))
-	envoy := startEnvoy(t, Options{Config: config, EdgeToken: edgeToken, AccessLog: &access})
-	b.awaitPolicy(t, key.PolicyVersion, envoy.Address())
+	key := r.backend.key(t, "topaz", "app", "sandbox")
+	r.key = "x-api-key: " + key.Key
+	r.envoy = startEnvoy(t, Options{Config: m.envoyConfig(t, r.backend, fetchModule(t, m, r.backend)), EdgeToken: edgeToken, AccessLog: &r.access})
+	r.awaitPolicy(t, key.PolicyVersion, r.envoy.Address())
+	return r
+}
 
-	var counted tally
-	call := func(target string, headers ...string) answer {
-		t.Helper()
-		a, err := askPatiently(envoy.Address(), request{method: http.MethodGet, target: target, host: sandboxHost, headers: headers},
-			func(a answer) { counted.add("topaz", a.outcome()) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		return a
+// call makes a call of Topaz's, and counts it.
+func (r *istioRun) call(t *testing.T, target, header string) answer {
+	t.Helper()
+	q := request{method: http.MethodGet, target: target, host: sandboxHost, headers: []string{header}}
+	a, err := askPatiently(r.envoy.Address(), q, func(a answer) { r.tally.add("topaz", a.outcome()) })
+	if err != nil {
+		t.Fatal(err)
 	}
-	withKey := "x-api-key: " + key.Key
-	admitted := call("/payments//charges/./ch_1?secret=1", withKey) // one spelling, before the filter sees it
-	expect(t, admitted, http.StatusOK, "admitted")
-	expect(t, call("/risk/feeds", withKey), http.StatusNotFound, "operation_not_found")
-	for range topazQuota - 1 {
-		expect(t, call("/payments/charges", "authorization: Bearer "+key.Key), http.StatusOK, "admitted")
+	return a
+}
+
+// refusesEscapedSlashes is Envoy's own 400, before the filter, since the EnvoyFilter asks for it.
+func (r *istioRun) refusesEscapedSlashes(t *testing.T) {
+	t.Helper()
+	a, err := ask(r.envoy.Address(), request{method: http.MethodGet, target: "/payments%2fcharges", host: sandboxHost, headers: []string{r.key}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	refused := call("/payments/charges", withKey)
-	expect(t, refused, http.StatusTooManyRequests, "limit_exceeded")
-	b.awaitUsage(t, &counted, "topaz")
-	if a, err := ask(envoy.Address(), request{method: http.MethodGet, target: "/payments%2fcharges", host: sandboxHost, headers: []string{withKey}}); err != nil || a.status != http.StatusBadRequest || a.outcome() != "" {
-		t.Errorf("an escaped slash: %v, %d %s; want Envoy's own 400", err, a.status, a.body)
-	}
-	checkAccess(t, &access, admitted.header.Get("X-Request-Id"), Access{Status: http.StatusOK, Outcome: "admitted", Method: http.MethodGet, Host: sandboxHost,
-		Path: "/payments/charges/ch_1", Upstream: "payments", Partner: "topaz", Application: "app", Product: "payments", Environment: "sandbox",
-		Operation: "getCharge", Subscription: "payments"})
-	if entry := awaitAccess(t, &access, func(a Access) bool { return a.RequestID == refused.header.Get("X-Request-Id") }); entry.Limit != "monthly" {
+	expect(t, a, http.StatusBadRequest, "")
+}
+
+// told looks for Topaz's requests in the access log and in Envoy's metrics.
+func (r *istioRun) told(t *testing.T, admitted, refused answer) {
+	t.Helper()
+	checkAccess(t, &r.access, admitted.header.Get("X-Request-Id"), Access{Status: http.StatusOK, Outcome: "admitted", Method: http.MethodGet,
+		Host: sandboxHost, Path: "/payments/charges/ch_1", Upstream: "payments", Partner: "topaz", Application: "app", Product: "payments",
+		Environment: "sandbox", Operation: "getCharge", Subscription: "payments"})
+	id := refused.header.Get("X-Request-Id")
+	if entry := awaitAccess(t, &r.access, func(a Access) bool { return a.RequestID == id }); entry.Limit != "monthly" {
 		t.Errorf("the access log has %+v", entry)
 	}
-	metrics, err := envoy.Admin(t.Context(), "/stats/prometheus?filter=partnergate")
+	metrics, err := r.envoy.Admin(t.Context(), "/stats/prometheus?filter=partnergate")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !hasSeries(string(metrics), "partnergate_requests", []string{`partner="topaz"`, `product="payments"`, `environment="sandbox"`, `outcome="admitted"`}) {
 		t.Errorf("Envoy's metrics lack Topaz:\n%s", aboutRequests(metrics))
 	}
-	b.wantNode(t, istioNode)
-	noReloads(t, envoy)
 }
 
 // wantNode looks for a proxy among those that the manager knows.
@@ -239,121 +264,4 @@ func fetchModule(t *testing.T, m *manifests, b *backend) (file string) {
 		t.Fatal(err)
 	}
 	return file
-}
-
-// istioNode is a node id in the form that Istio gives gateways.
-const istioNode = "router~127.0.0.1~partner-gateway-0.partner-gateway~partner-gateway.svc.cluster.local"
-
-type object = map[string]any
-
-// envoyConfig is what Istio makes of the manifests, as far as they say something of it. Clusters and the listener's address are the test's.
-func (m *manifests) envoyConfig(t *testing.T, b *backend, module string) []byte {
-	t.Helper()
-	var bootstrap object
-	if err := json.Unmarshal([]byte(m.configs["partner-gateway-bootstrap"]["custom_bootstrap.json"]), &bootstrap); err != nil {
-		t.Fatal(err)
-	}
-	manager := m.pluginConfig(t).Manager.Cluster
-	config := object{
-		"node":  object{"id": istioNode, "cluster": "partner-gateway.partner-gateway"},
-		"admin": object{"address": socket(0)},
-		"stats_config": object{ // as in Istio's bootstrap: few metrics are kept
-			"use_all_default_tags": false,
-			"stats_matcher":        object{"inclusion_list": object{"patterns": []any{object{"prefix": "server"}, object{"prefix": "wasm"}}}},
-		},
-		"static_resources": object{
-			"listeners": []any{object{"name": "0.0.0.0_8443", "address": socket(0), "filter_chains": []any{object{"filters": []any{m.connectionManager(t, module)}}}}},
-			"clusters":  []any{staticCluster(manager, b.port()), staticCluster("payments", b.payments.port())},
-		},
-	}
-	return asJSON(t, merged(config, bootstrap))
-}
-
-// connectionManager is Istio's for a gateway, with what the EnvoyFilter merges into it.
-func (m *manifests) connectionManager(t *testing.T, module string) any {
-	t.Helper()
-	filter := func(name, message string) object {
-		return object{"name": name, "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http." + message}}
-	}
-	own := object{
-		"name": "envoy.filters.network.http_connection_manager",
-		"typed_config": object{
-			"@type":       "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-			"stat_prefix": "outbound_0.0.0.0_8443", "use_remote_address": true, "normalize_path": true, "server_name": "istio-envoy",
-			"access_log": []any{m.accessLog(t)},
-			"http_filters": []any{
-				m.wasmFilter(t, module), filter("envoy.filters.http.fault", "fault.v3.HTTPFault"),
-				filter("envoy.filters.http.cors", "cors.v3.Cors"), filter("envoy.filters.http.router", "router.v3.Router"),
-			},
-			"route_config": object{"virtual_hosts": []any{object{"name": "all", "domains": []any{"*"}, "routes": []any{
-				object{"match": object{"prefix": "/"}, "route": object{"cluster": "payments"}},
-			}}}},
-		},
-	}
-	return merged(own, m.filter.ConfigPatches[0].Patch.Value.AsMap())
-}
-
-// wasmFilter is what Istio makes of the WasmPlugin, after the proxy's agent has fetched the module.
-func (m *manifests) wasmFilter(t *testing.T, module string) object {
-	t.Helper()
-	failure, known := map[extensions.FailStrategy]string{
-		extensions.FailStrategy_FAIL_CLOSE: "FAIL_CLOSED", extensions.FailStrategy_FAIL_RELOAD: "FAIL_RELOAD",
-	}[m.plugin.FailStrategy]
-	if !known {
-		t.Fatalf("%v lets requests through", m.plugin.FailStrategy)
-	}
-	var host []any
-	for _, v := range m.plugin.VmConfig.Env {
-		host = append(host, v.Name)
-	}
-	name := "extensions.istio.io/wasmplugin/" + m.places["WasmPlugin"] + ".partnergate"
-	return object{"name": name, "typed_config": object{
-		"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-		"config": object{
-			"name": m.places["WasmPlugin"] + ".partnergate", "root_id": m.plugin.PluginName, "failure_policy": failure,
-			"configuration": object{"@type": "type.googleapis.com/google.protobuf.StringValue", "value": string(m.configuration(t))},
-			"vm_config": object{
-				"runtime": "envoy.wasm.runtime.v8", "code": object{"local": object{"filename": module}},
-				"environment_variables": object{"host_env_keys": host},
-			},
-		},
-	}}
-}
-
-// accessLog is what Istio makes of the provider.
-func (m *manifests) accessLog(t *testing.T) object {
-	t.Helper()
-	provider := m.mesh.ExtensionProviders[0].GetEnvoyFileAccessLog()
-	return object{"name": "envoy.access_loggers.file", "typed_config": object{
-		"@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-		"path":  provider.Path, "log_format": object{"json_format": provider.LogFormat.GetLabels().AsMap()},
-	}}
-}
-
-func socket(port int) object {
-	return object{"socket_address": object{"address": "127.0.0.1", "port_value": port}}
-}
-
-func staticCluster(name string, port int) object {
-	return object{"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": object{"cluster_name": name,
-		"endpoints": []any{object{"lb_endpoints": []any{object{"endpoint": object{"address": socket(port)}}}}}}}
-}
-
-// merged is a with b in it, as protobuf merges: mappings key by key, lists one after the other.
-func merged(a, b object) object {
-	all := object{}
-	maps.Copy(all, a)
-	for key, value := range b {
-		switch value := value.(type) {
-		case object:
-			inner, _ := all[key].(object)
-			all[key] = merged(inner, value)
-		case []any:
-			before, _ := all[key].([]any)
-			all[key] = slices.Concat(before, value)
-		default:
-			all[key] = value
-		}
-	}
-	return all
 }
