@@ -28,6 +28,7 @@ Give tokens by variable: other users of the machine can see flags.`,
 	get := c.process.Getenv
 	f := cmd.Flags()
 	setting(f, &settings.Listen, "listen", server.ListenVariable, firstOf(get(server.ListenVariable), server.DefaultListen), "address to listen on, host:port")
+	setting(f, &settings.MetricsListen, "metrics-listen", server.MetricsListenVariable, get(server.MetricsListenVariable), "address to serve /metrics on, host:port, and nowhere else; without it with the rest")
 	setting(f, &settings.Store, "store", server.StoreVariable, firstOf(get(server.StoreVariable), server.DefaultStore(get)), "where everything is kept: sqlite:///path/to/file.db or mongodb://host/database?replicaSet=rs0")
 	hidePassword(f.Lookup("store"))
 	setting(f, &settings.PublicURL, "public-url", server.PublicURLVariable, get(server.PublicURLVariable), "URL at which browsers find the portal; https makes its cookies secure")

@@ -56,7 +56,7 @@ func (a *api) openRoutes(registry *prometheus.Registry) []route {
 		{get, "/api/v1/openapi.json", open, a.openAPI},
 	}
 	if registry != nil {
-		metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
+		metrics := metricsOf(registry)
 		all = append(all, route{get, "/metrics", open, func(c *gin.Context) error {
 			metrics.ServeHTTP(c.Writer, c.Request)
 			return nil
@@ -66,6 +66,17 @@ func (a *api) openRoutes(registry *prometheus.Registry) []route {
 		all = append(all, route{http.MethodHead, r.path, r.needs, r.answer})
 	}
 	return all
+}
+
+func metricsOf(registry *prometheus.Registry) http.Handler {
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
+}
+
+// MetricsHandler answers /metrics and nothing else, for an address of its own.
+func MetricsHandler(registry *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metricsOf(registry))
+	return mux
 }
 
 func (a *api) edgeRoutes() []route {

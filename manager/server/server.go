@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,10 +38,9 @@ type Server struct {
 	service *manager.Service
 	store   manager.Store
 	traces  tracing
-	http    *http.Server
 	address string
-	served  chan struct{} // closed when HTTP has ended
-	err     error         // why; read after served
+	http    *endpoint
+	metrics *endpoint // nil: with the rest
 }
 
 // Start checks the settings, opens the store and serves. ctx bounds the start alone.
@@ -50,32 +48,32 @@ func Start(ctx context.Context, settings Settings, wiring Wiring, logger *slog.L
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
-	listener, err := listen(ctx, settings.Listen)
+	// This comes before the store is opened, since a second server started by
+	// mistake is told by its port.
+	listener, err := listen(ctx, settings.Listen, "listen", ListenVariable)
 	if err != nil {
 		return nil, err
 	}
-	s, err := start(ctx, settings, wiring, logger, listener)
+	if settings.MetricsListen == "" {
+		s, err := start(ctx, settings, wiring, logger, listener, nil)
+		if err != nil {
+			err = errors.Join(err, listener.Close())
+		}
+		return s, err
+	}
+	metrics, err := listen(ctx, settings.MetricsListen, "metrics-listen", MetricsListenVariable)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	return s, nil
-}
-
-// listen comes before the store is opened, since a second server started by
-// mistake is told by its port.
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("the address %s is taken by another process; stop it, or choose another with --listen or %s", address, ListenVariable)
-	}
+	s, err := start(ctx, settings, wiring, logger, listener, metrics)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w; choose another address with --listen or %s", address, err, ListenVariable)
+		err = errors.Join(err, listener.Close(), metrics.Close())
 	}
-	return listener, nil
+	return s, err
 }
 
-func start(ctx context.Context, settings Settings, wiring Wiring, logger *slog.Logger, listener net.Listener) (*Server, error) {
+// start serves metrics with the rest where it gets no listener for them.
+func start(ctx context.Context, settings Settings, wiring Wiring, logger *slog.Logger, listener, metricsListener net.Listener) (*Server, error) {
 	store, err := wiring.OpenStore(ctx, settings.Store)
 	if err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", redact(settings.Store), err)
@@ -93,14 +91,21 @@ func start(ctx context.Context, settings Settings, wiring Wiring, logger *slog.L
 		traces.stop()
 		return nil, errors.Join(err, store.Close())
 	}
-	s := &Server{service: service, store: store, traces: traces, address: listener.Addr().String(), served: make(chan struct{})}
-	handler, err := s.handler(settings, wiring, logger, registry, metrics)
+	s := &Server{service: service, store: store, traces: traces, address: listener.Addr().String()}
+	open := registry // what metrics everybody may read
+	if metricsListener != nil {
+		open = nil
+	}
+	handler, err := s.handler(settings, wiring, logger, open, metrics)
 	if err != nil {
 		service.Close()
 		traces.stop()
 		return nil, errors.Join(err, store.Close())
 	}
-	s.serve(handler, listener, logger)
+	s.http = serve(handler, listener, logger)
+	if metricsListener != nil {
+		s.metrics = serve(httpapi.MetricsHandler(registry), metricsListener, logger)
+	}
 	return s, nil
 }
 
@@ -120,24 +125,19 @@ func (s *Server) handler(settings Settings, wiring Wiring, logger *slog.Logger, 
 	}), nil
 }
 
-func (s *Server) serve(handler http.Handler, listener net.Listener, logger *slog.Logger) {
-	s.http = &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-	}
-	go func() {
-		defer close(s.served)
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			s.err = fmt.Errorf("serve on %s: %w", s.address, err)
-		}
-	}()
-}
-
 // Service is the domain that is served.
 func (s *Server) Service() *manager.Service { return s.service }
 
 // Address is the host:port listened on.
 func (s *Server) Address() string { return s.address }
+
+// MetricsAddress is the host:port where metrics alone are served; empty where they are with the rest.
+func (s *Server) MetricsAddress() string {
+	if s.metrics == nil {
+		return ""
+	}
+	return s.metrics.address
+}
 
 // URL is where this machine reaches the server.
 func (s *Server) URL() string {
@@ -159,7 +159,7 @@ func (s *Server) open() bool {
 }
 
 // Done is closed when the server no longer serves, whoever ended it.
-func (s *Server) Done() <-chan struct{} { return s.served }
+func (s *Server) Done() <-chan struct{} { return s.http.served }
 
 // Stop ends long polls at once, lets other requests finish for a few seconds
 // and closes the store. It is called once.
@@ -167,13 +167,9 @@ func (s *Server) Stop() error {
 	s.service.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	err := s.http.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = s.http.Close() // what still runs after so long is cut off
-	}
-	<-s.served
+	err := errors.Join(s.http.stop(ctx), s.metrics.stop(ctx))
 	s.traces.stop()
-	return errors.Join(s.err, err, s.store.Close())
+	return errors.Join(err, s.store.Close())
 }
 
 // Run starts a server and stops it when ctx ends.
@@ -183,6 +179,9 @@ func Run(ctx context.Context, settings Settings, wiring Wiring, logger *slog.Log
 		return err
 	}
 	logger.Info("manager is serving", "address", s.Address(), "url", s.URL(), "store", redact(settings.Store), "policy_version", s.service.PolicyVersion())
+	if address := s.MetricsAddress(); address != "" {
+		logger.Info("metrics are served on their own", "address", address)
+	}
 	if s.open() && !strings.HasPrefix(settings.PublicURL, "https://") {
 		logger.Warn("the manager listens beyond this machine without TLS: passwords and tokens can be read on the way; " +
 			"put a proxy with TLS in front of it and set " + PublicURLVariable + " to its https URL")

@@ -22,6 +22,7 @@ import (
 // Variables of the environment that hold the settings.
 const (
 	ListenVariable         = "PARTNERGATE_LISTEN"
+	MetricsListenVariable  = "PARTNERGATE_METRICS_LISTEN"
 	StoreVariable          = "PARTNERGATE_STORE"
 	AdminTokenVariable     = "PARTNERGATE_ADMIN_TOKEN"
 	EdgeTokenVariable      = "PARTNERGATE_EDGE_TOKEN"
@@ -46,6 +47,7 @@ const minToken = 32
 // the operator gave them, so that Check can name every wrong one at once.
 type Settings struct {
 	Listen         string // host:port; port 0 is any free one
+	MetricsListen  string // host:port for /metrics alone; empty: with the rest, on Listen
 	Store          string // sqlite:///path/to/file, or mongodb://…
 	AdminToken     string
 	EdgeToken      string // several separated by commas are valid at once
@@ -67,6 +69,7 @@ func (s Settings) Check() error {
 		}
 	}
 	add(ListenVariable, checkListen(s.Listen))
+	add(MetricsListenVariable, s.checkMetricsListen())
 	add(StoreVariable, checkStore(s.Store))
 	add(AdminTokenVariable, checkToken(s.AdminToken))
 	if s.EdgeToken == "" {
@@ -140,6 +143,17 @@ func checkListen(listen string) string {
 		return fmt.Sprintf("is %q; it must be host:port such as %s, or :8080 for all addresses", listen, DefaultListen)
 	}
 	return ""
+}
+
+func (s Settings) checkMetricsListen() string {
+	_, port, _ := net.SplitHostPort(s.MetricsListen)
+	switch {
+	case s.MetricsListen == "":
+		return ""
+	case s.MetricsListen == s.Listen && port != "0":
+		return "is " + ListenVariable + "; give another address, or leave it out to serve metrics there"
+	}
+	return checkListen(s.MetricsListen)
 }
 
 func checkStore(store string) string {
