@@ -52,7 +52,7 @@ func (n *narrowing) object(kind openAPIObject, from *node) *node {
 			}
 		case known:
 			to.add(key.text, n.field(in, value))
-		case !isExtension(key.text) && !(kind != schemaObject && providersFields[key.text]):
+		case !isExtension(key.text) && (kind == schemaObject || !providersFields[key.text]):
 			to.add(key.text, value)
 		}
 	}

@@ -50,7 +50,7 @@ func (v *visit) changeable() (*manager.Application, error) {
 
 func (v *visit) keptElsewhere(a *manager.Application) error {
 	return &manager.Error{Code: manager.CodeConflict, Reason: manager.ReasonFileOwned, Message: "The provider keeps the application " + title(a.Spec.Title, a.Metadata.Name) +
-		" in its files, where alone it is renamed or deleted. Ask your contact at the provider. Its keys are yours to make and revoke here"}
+		" in its files, so it is renamed and deleted there. Ask your contact at the provider. Its keys are yours: make and revoke them here"}
 }
 
 func (s *server) renameForm(v *visit) error {

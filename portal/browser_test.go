@@ -23,6 +23,12 @@ func TestTwoPartnersInTheBrowser(t *testing.T) {
 		b.open("/login")
 		b.through(chromedp.KeyEvent(email + kb.Tab + password + kb.Enter)) // the email has the focus
 		seen[email] = eval[[]string](b, "[...document.querySelectorAll('.product h2')].map((h) => h.textContent)")
+		listed := eval[int](b, "document.querySelectorAll('[data-product=payments]').length")
+		b.follow(`a[href^="/products/payments?"]`)
+		const operations = "Object.values(d.paths).flatMap((p) => Object.keys(p)).filter((k) => k !== 'parameters').length"
+		if got := eval[int](b, "fetch(document.querySelector('#openapi a[download]').href).then((r) => r.json()).then((d) => "+operations+")"); got != listed {
+			t.Errorf("the document that %s downloads has %d operations, and the catalog %d", email, got, listed)
+		}
 		b.quiet()
 	}
 	if got := strings.Join(seen[acmeAdmin], ", "); got != "Payments, Risk feeds, Ledger, Identity checks" {
