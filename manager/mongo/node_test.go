@@ -196,7 +196,10 @@ type traffic struct {
 
 func newTraffic(t *testing.T, key string, proxies ...*testharness.Proxy) *traffic {
 	x := &traffic{stop: make(chan struct{})}
-	t.Cleanup(x.end) // before the proxies end
+	t.Cleanup(func() { // before the proxies end
+		x.end()
+		t.Logf("%d admitted, %d limited, %d unavailable, %d others", x.admitted.Load(), x.limited.Load(), x.unavailable.Load(), x.others.Load())
+	})
 	for _, p := range proxies {
 		x.work.Go(func() {
 			for {
