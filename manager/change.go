@@ -29,6 +29,11 @@ func (s *Service) change(ctx context.Context, actor Actor, decide decision) (*st
 		before := s.current()
 		after, changes, err := s.draft(actor, decide)
 		if err != nil || len(changes) == 0 {
+			if again, unsure := s.overtaken(ctx, before); unsure != nil && err == nil {
+				return nil, unsure
+			} else if again {
+				continue
+			}
 			return before, err
 		}
 		next, err := s.compile(ctx, after)
@@ -57,8 +62,31 @@ func (s *Service) change(ctx context.Context, actor Actor, decide decision) (*st
 	return nil, &Error{Code: CodeUnavailable, Message: "others keep changing the policy at the same time; try again"}
 }
 
+// overtaken tells whether another manager has written since before, and takes
+// that in: an answer that changes nothing is never checked by a commit. The
+// caller holds the lock.
+func (s *Service) overtaken(ctx context.Context, before *state) (bool, error) {
+	if s.notifier == nil {
+		return false, nil
+	}
+	revision, err := s.store.PolicyRevision(ctx)
+	if err != nil {
+		return false, s.unavailable("PolicyRevision", err)
+	}
+	if revision == before.revision {
+		return false, nil
+	}
+	err = s.reload(ctx)
+	return err == nil, err
+}
+
 // tryChange is change without storing: it returns the policy that stays.
 func (s *Service) tryChange(ctx context.Context, actor Actor, decide decision) (*state, error) {
+	if s.notifier != nil {
+		if err := s.follow(ctx); err != nil {
+			return nil, err
+		}
+	}
 	after, changes, err := s.draft(actor, decide)
 	if err == nil && len(changes) > 0 {
 		_, err = s.compile(ctx, after)

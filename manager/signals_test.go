@@ -268,3 +268,43 @@ func TestFollowKeyIDToAnotherPartner(t *testing.T) {
 		t.Errorf("the manager that follows cannot revoke the key: %v", err)
 	}
 }
+
+// TestNothingToChange asks a manager that has not heard of the newest policy to
+// make it what it takes it for: that is a change all the same, and never
+// answered as none while the store does not say so.
+func TestNothingToChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two, stores := pair(t, newClock(), true)
+		apply(t, one, estate(t), manager.ApplyOptions{})
+		set := func(s *manager.Service, weight int, dry bool) (manager.Action, error) {
+			result, err := s.Apply(t.Context(), admin, []manager.Resource{plan("new", weight)}, manager.ApplyOptions{DryRun: dry})
+			if err != nil {
+				return "", err
+			}
+			return result.Results[0].Action, nil
+		}
+		for i, step := range []struct {
+			at     *manager.Service
+			weight int
+			dry    bool
+			want   manager.Action
+		}{
+			{two, 1, false, manager.ActionCreated},
+			{one, 2, false, manager.ActionUpdated},
+			{two, 1, false, manager.ActionUpdated}, // which is what two knows
+			{one, 1, false, manager.ActionUnchanged},
+			{one, 2, false, manager.ActionUpdated},
+			{two, 1, true, manager.ActionUpdated},
+		} {
+			if got, err := set(step.at, step.weight, step.dry); got != step.want || err != nil {
+				t.Errorf("step %d: %q, %v; want %q", i, got, err, step.want)
+			}
+		}
+		stores[0].broken.Store(true)
+		for _, dry := range []bool{false, true} {
+			if _, err := set(one, 2, dry); manager.CodeOf(err) != manager.CodeUnavailable {
+				t.Errorf("while the store is away, dry %v: %v", dry, err)
+			}
+		}
+	})
+}
