@@ -123,6 +123,12 @@ func TestConsoleInTheBrowser(t *testing.T) {
 	b.quiet()
 }
 
+// panelsThatTouch counts panels without a gap to the one above.
+const panelsThatTouch = `[...document.querySelectorAll('.panel + .panel')].filter((panel) => {
+	const above = panel.previousElementSibling.getBoundingClientRect(), here = panel.getBoundingClientRect()
+	return here.left === above.left && here.top - above.bottom < 4
+}).length`
+
 // glance looks at a page in both themes, and at phones' widths: nothing may be
 // wider than the screen, and nothing wrong for people with assistive technology.
 func (b *tab) glance(name, axe string) {
@@ -134,6 +140,9 @@ func (b *tab) glance(name, axe string) {
 		b.resize(wide)
 		b.picture(wide, name+"-wide-"+theme)
 		b.accessible(name+", "+theme, axe, theme == "dark")
+	}
+	if touching := eval[int](b, panelsThatTouch); touching > 0 {
+		b.t.Errorf("%d panels of %s touch the one above", touching, name)
 	}
 	b.resize(narrow)
 	if over := eval[int](b, "document.documentElement.scrollWidth - innerWidth"); over > 0 {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -120,6 +121,10 @@ func TestPartnerPageByPage(t *testing.T) {
 	}
 	if body := b.get("/admin/partners/acme?q=many-000").body; !strings.Contains(body, "And 3 more keys") {
 		t.Error("nothing says how many keys are not shown")
+	}
+	behind := base64.RawURLEncoding.EncodeToString([]byte("\xff")) // a page whose rows were deleted
+	if body := b.get("/admin/partners/acme?subscriptions=" + behind + "&applications=" + behind).body; strings.Count(body, "No more.") != 2 {
+		t.Error("behind the last row the lists say that there are none")
 	}
 	if body := b.get("/admin/partners/globex").body; strings.Contains(body, `id="q"`) {
 		t.Error("there is a search where everything is shown")
