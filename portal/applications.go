@@ -223,7 +223,7 @@ func readApplicationForm(values url.Values) applicationForm {
 		f.Errors.Name = "Give it a name."
 	}
 	if len(f.Title) > 200 {
-		f.Errors.Title = "Use at most 200 characters."
+		f.Errors.Title = "It is too long: shorten it."
 	}
 	return f
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -142,12 +143,38 @@ func PathParts(path string) []PathPart {
 // provider's Markdown and untrusted: they are shown as text and never as HTML.
 func Paragraphs(text string) []string {
 	var list []string
-	for p := range strings.SplitSeq(strings.ReplaceAll(text, "\r\n", "\n"), "\n\n") {
-		if p = strings.TrimSpace(p); p != "" {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	fenced := strings.Contains(text, "```")
+	for p := range strings.SplitSeq(text, "\n\n") {
+		if p = strings.TrimSpace(p); p != "" && !fenced {
+			p = reflowed(p)
+		}
+		if p != "" {
 			list = append(list, p)
 		}
 	}
 	return list
+}
+
+// lineOfItsOwn begins an item of a list, a heading, a quote, a row of a table, or indented code.
+var lineOfItsOwn = regexp.MustCompile(`^(\s*([-*+]|\d+[.)])\s|\s*[#>|]|\t| {4})`)
+
+// reflowed joins the lines of a paragraph as Markdown does: where one ends says how wide the writer's screen was.
+func reflowed(paragraph string) string {
+	var b strings.Builder
+	broken := false // the line before ends with a break that is meant
+	for i, line := range strings.Split(paragraph, "\n") {
+		switch {
+		case i == 0:
+		case broken || lineOfItsOwn.MatchString(line):
+			b.WriteByte('\n')
+		default:
+			b.WriteByte(' ')
+		}
+		broken = strings.HasSuffix(line, "  ") || strings.HasSuffix(line, "\\")
+		b.WriteString(strings.TrimSpace(line))
+	}
+	return b.String()
 }
 
 // TextSpan is a piece of a paragraph.

@@ -77,8 +77,16 @@ func TestPathParts(t *testing.T) {
 }
 
 func TestDescriptions(t *testing.T) {
-	if got := Paragraphs("One\r\nline.\r\n\r\n\n  Two.  \n\n\n"); !slices.Equal(got, []string{"One\nline.", "Two."}) {
-		t.Errorf("the paragraphs are %q", got)
+	for text, want := range map[string][]string{
+		"One\r\nline.\r\n\r\n\n  Two.  \n\n\n":        {"One line.", "Two."},
+		"Either\n- one\n  or\n- **two**\n1. or three": {"Either\n- one or\n- **two**\n1. or three"},
+		"A break  \nthat\\\nis meant, *this\n*not":    {"A break\nthat\\\nis meant, *this *not"},
+		"| a | b |\n| - | - |\n> quoted\n    code":    {"| a | b |\n| - | - |\n> quoted\ncode"},
+		"```\na\nb\n\nc\n```":                         {"```\na\nb", "c\n```"},
+	} {
+		if got := Paragraphs(text); !slices.Equal(got, want) {
+			t.Errorf("the paragraphs of %q are %q", text, got)
+		}
 	}
 	if got := Spans("a `b` c"); !slices.Equal(got, []TextSpan{{"a ", false}, {"b", true}, {" c", false}}) {
 		t.Errorf("the spans are %v", got)
