@@ -3,7 +3,7 @@ package manager
 // openAPIObject is a kind of object of an OpenAPI document.
 type openAPIObject string
 
-// The objects that refer to others. What stands in none of their fields below
+// The objects that refer to others or can have extensions. What stands in none of their fields below
 // is a value: an example, a description, a bound of a schema.
 const (
 	infoObject      openAPIObject = "info"
@@ -21,6 +21,7 @@ const (
 	exampleObject   openAPIObject = "example"
 	schemaObject    openAPIObject = "schema"
 	discriminator   openAPIObject = "discriminator"
+	detailObject    openAPIObject = "detail" // refers to nothing, but can have extensions
 )
 
 // openAPISections are where in components each kind of object stands.
@@ -36,11 +37,14 @@ type openAPIPart struct {
 	keyed bool
 }
 
-// openAPIFields are the fields that hold other objects (OpenAPI 3.1.1, section
+// openAPIFields are the fields that hold such objects (OpenAPI 3.1.1, section
 // 4.8, and JSON Schema 2020-12; 3.0 has fewer).
 var openAPIFields = map[openAPIObject]map[string]openAPIPart{
+	infoObject: {"contact": {of: detailObject}, "license": {of: detailObject}},
+	tagObject:  {"externalDocs": {of: detailObject}},
 	operationObject: {
 		"parameters": {of: parameterObject}, "requestBody": {of: bodyObject}, "responses": {responseObject, true}, "callbacks": {callbackObject, true},
+		"externalDocs": {of: detailObject},
 	},
 	pathItemObject: {
 		"parameters": {of: parameterObject}, "get": {of: operationObject}, "put": {of: operationObject}, "post": {of: operationObject}, "delete": {of: operationObject},
@@ -58,6 +62,7 @@ var openAPIFields = map[openAPIObject]map[string]openAPIPart{
 		"additionalProperties": {of: schemaObject}, "additionalItems": {of: schemaObject}, "propertyNames": {of: schemaObject}, "contentSchema": {of: schemaObject},
 		"unevaluatedItems": {of: schemaObject}, "unevaluatedProperties": {of: schemaObject}, "properties": {schemaObject, true}, "patternProperties": {schemaObject, true},
 		"dependentSchemas": {schemaObject, true}, "$defs": {schemaObject, true}, "definitions": {schemaObject, true}, "discriminator": {of: discriminator},
+		"xml": {of: detailObject}, "externalDocs": {of: detailObject},
 	},
 }
 

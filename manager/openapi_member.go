@@ -27,7 +27,12 @@ func (c *CatalogProduct) OpenAPI(use OpenAPIUse) ([]byte, error) {
 	if err := p.err("the stored OpenAPI document of " + c.Product.Metadata.Name + " cannot be read"); err != nil {
 		return nil, err
 	}
-	text, err := c.narrowed(newNarrowing(source), use).appendJSON(nil, 2*maxOpenAPIJSON)
+	n := newNarrowing(source)
+	narrowed := c.narrowed(n, use)
+	if n.copied > maxCopied { // some of it is no copy
+		return nil, fmt.Errorf("the narrowed OpenAPI document of %s has more than %d objects", c.Product.Metadata.Name, maxCopied)
+	}
+	text, err := narrowed.appendJSON(nil, 2*maxOpenAPIJSON)
 	if err != nil {
 		return nil, fmt.Errorf("the narrowed OpenAPI document of %s %w", c.Product.Metadata.Name, err)
 	}
@@ -107,6 +112,9 @@ func (w *memberDocument) usedTags() *node {
 func (w *memberDocument) paths() *node {
 	to, from := &node{kind: mappingNode}, w.source.mapping("paths")
 	for i, path := range from.names {
+		if w.copied > maxCopied {
+			break
+		}
 		if item := w.pathItem(path.text, w.merged(from.items[i])); item != nil {
 			to.add(path.text, item)
 		}
@@ -122,12 +130,18 @@ func (w *memberDocument) merged(item *node) *node {
 	to := &node{kind: mappingNode}
 	for _, from := range []*node{item, w.followed(item)} {
 		for i, key := range from.names {
-			if key.text != "$ref" && to.get(key.text) == nil {
+			if pathItemKeeps(key.text) && to.get(key.text) == nil {
 				to.add(key.text, from.items[i])
 			}
 		}
 	}
 	return to
+}
+
+// pathItemKeeps tells whether something is made of a field of a path item.
+func pathItemKeeps(field string) bool {
+	_, known := openAPIFields[pathItemObject][field]
+	return known || field == "summary" || field == "description"
 }
 
 // pathItem is nil where none of its operations is wanted; nothing that only the others refer to is copied.

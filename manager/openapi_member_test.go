@@ -2,6 +2,7 @@ package manager_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -124,9 +125,32 @@ func TestNarrowedOpenAPIOfOddDocuments(t *testing.T) {
 		"a path item of another":  openAPIHead + "paths: {/a: {get: {}, put: {}}, /b: {$ref: '#/paths/~1a'}}",
 		"the same names as ours":  openAPIHead + "paths: {/a: {get: {responses: {'401': {$ref: '#/components/responses/GatewayRefusal401'}}}}}\ncomponents: {responses: {GatewayRefusal401: {description: own}}}",
 		"another method":          openAPIHead + "paths: {/a: {get: {}, additionalOperations: {COPY: {operationId: copy}}}}",
+		"a circle of fields":      openAPIHead + "paths: {/a: {get: {responses: {'200': {description: a, content: {text/plain: {schema: {$ref: '#/components/schemas/S'}}}}}}}}\ncomponents: {schemas: {S: {definitions: {A: {$ref: '#/components/schemas/S/definitions/B/x'}, B: {$ref: '#/components/schemas/S/definitions/A/x'}}}}}",
 		"a schema that is a bool": openAPIHead + "paths: {/a: {get: {responses: {'200': {description: a, content: {text/plain: {schema: true}}}}}}}",
 	} {
 		t.Run(name, func(t *testing.T) { checkNarrowed(t, document) })
+	}
+}
+
+// TestNarrowedOpenAPIOfWhatMultiplies has many paths refer to one large path item, which is copied for each.
+func TestNarrowedOpenAPIOfWhatMultiplies(t *testing.T) {
+	const paths, objects = 200, 3000
+	var document strings.Builder
+	document.WriteString(openAPIHead + "paths:\n")
+	held := &manager.CatalogProduct{Product: &manager.Product{}}
+	for i := range paths {
+		path := fmt.Sprintf("/%d", i)
+		fmt.Fprintf(&document, "  %s: {$ref: '#/components/pathItems/P'}\n", path)
+		held.Operations = append(held.Operations, manager.CatalogOperation{Method: "GET", Path: path, Operation: "GET " + path})
+	}
+	document.WriteString("components: {pathItems: {P: {get: {parameters: [" + strings.Repeat("{}, ", objects) + "]}}}}\n")
+	held.Product.Spec.OpenAPI = document.String()
+	if _, err := held.OpenAPI(memberUse); err == nil || !strings.Contains(err.Error(), "has more than 500000 objects") {
+		t.Errorf("of all: %v", err)
+	}
+	held.Operations = held.Operations[:10]
+	if _, err := held.OpenAPI(memberUse); err != nil {
+		t.Errorf("of few: %v", err)
 	}
 }
 

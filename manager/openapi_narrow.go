@@ -3,13 +3,16 @@ package manager
 import (
 	"fmt"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-// maxReferences bounds a chain of references, which can be a circle.
-const maxReferences = 100
+// Bounds of what documents can ask for, which bounds of their size are none of.
+const (
+	maxReferences = 100     // that are followed for one, since they can be a circle
+	maxCopied     = 500_000 // objects in the copy, since what is referred to in place is copied each time
+	manyFields    = 16      // of an object that are not looked through for each reference
+)
 
 // narrowing copies parts of an OpenAPI document, and all that they refer to.
 // What nothing of it refers to is not copied, nor are extensions (x-…), which
@@ -20,6 +23,12 @@ type narrowing struct {
 	components *node             // section → name → object, of the copy
 	named      map[string]string // what was referred to → where it is in the copy
 	waiting    []referred
+	copied     int // objects
+
+	taken  map[string]map[string]int  // section → name → the last number that one like it was given
+	fields map[*node]map[string]*node // of objects of the source that have many
+	heirs  map[string][]string        // reference to a schema → those to schemas that extend it, until they are copied
+	looked int                        // schemas of the copy whose heirs are copied
 }
 
 // referred is an object to be copied into the components.
@@ -31,12 +40,28 @@ type referred struct {
 }
 
 func newNarrowing(source *node) *narrowing {
-	return &narrowing{source: source, held: map[string]bool{}, components: &node{kind: mappingNode}, named: map[string]string{}}
+	n := &narrowing{
+		source: source, held: map[string]bool{}, components: &node{kind: mappingNode}, named: map[string]string{},
+		taken: map[string]map[string]int{}, fields: map[*node]map[string]*node{}, heirs: map[string][]string{},
+	}
+	schemas := source.mapping("components").mapping("schemas")
+	for i, key := range schemas.names {
+		if allOf := schemas.items[i].get("allOf"); allOf != nil {
+			for _, of := range allOf.items {
+				if parent := of.get("$ref"); parent != nil {
+					n.heirs[parent.text] = append(n.heirs[parent.text], schemaReference(key.text))
+				}
+			}
+		}
+	}
+	return n
 }
+
+func schemaReference(name string) string { return "#/components/schemas/" + pointerEscaped(name) }
 
 // object copies an object.
 func (n *narrowing) object(kind openAPIObject, from *node) *node {
-	if from.kind != mappingNode {
+	if n.copied++; from.kind != mappingNode || n.copied > maxCopied {
 		return from
 	}
 	to := &node{kind: mappingNode}
@@ -87,8 +112,9 @@ func (n *narrowing) field(in openAPIPart, from *node) *node {
 
 // leadsToHeld tells whether a link names an operation that is kept.
 func (n *narrowing) leadsToHeld(link *node) bool {
-	id := n.followed(link).get("operationId")
-	return id != nil && n.held[id.text]
+	to := n.followed(link)
+	id := to.get("operationId")
+	return id != nil && n.held[id.text] && to.get("operationRef") == nil
 }
 
 // discriminator copies which schema each value stands for.
@@ -100,8 +126,8 @@ func (n *narrowing) discriminator(from *node) *node {
 	mapping := &node{kind: mappingNode}
 	for i, value := range from.mapping("mapping").items {
 		target := value.text
-		if !strings.Contains(target, "/") && n.source.mapping("components").mapping("schemas").get(target) != nil {
-			target = "#/components/schemas/" + pointerEscaped(target)
+		if !strings.Contains(target, "/") && n.get(n.source.mapping("components").mapping("schemas"), target) != nil {
+			target = schemaReference(target)
 		}
 		mapping.add(from.mapping("mapping").names[i].text, textNode(n.reference(schemaObject, target)))
 	}
@@ -149,32 +175,21 @@ func (n *narrowing) copyWaiting() {
 // discriminator: they stand for it without being referred to (OpenAPI 3.1.1,
 // section 4.8.25). It tells whether there were some.
 func (n *narrowing) addHeirs() bool {
-	copied, all := n.section("schemas"), n.source.mapping("components").mapping("schemas")
-	parents := map[string]bool{}
-	for i, key := range copied.names {
-		if copied.items[i].get("discriminator") != nil {
-			parents["#/components/schemas/"+pointerEscaped(key.text)] = true
+	copied := n.section("schemas")
+	for those := len(copied.names); n.looked < those; n.looked++ {
+		if copied.items[n.looked].get("discriminator") == nil {
+			continue
 		}
-	}
-	for before := 0; before < len(parents); { // heirs have heirs
-		before = len(parents)
-		for i, key := range all.names {
-			if name := "#/components/schemas/" + pointerEscaped(key.text); all.items[i].extends(parents) {
-				parents[name] = true
-				n.reference(schemaObject, name)
+		for parents := []string{schemaReference(copied.names[n.looked].text)}; len(parents) > 0; parents = parents[1:] { // heirs have heirs
+			heirs := n.heirs[parents[0]]
+			delete(n.heirs, parents[0])
+			for _, heir := range heirs {
+				n.reference(schemaObject, heir)
 			}
+			parents = append(parents, heirs...)
 		}
 	}
 	return len(n.waiting) > 0
-}
-
-// extends tells whether a schema is made of one of parents.
-func (n *node) extends(parents map[string]bool) bool {
-	allOf := n.get("allOf")
-	return allOf != nil && slices.ContainsFunc(allOf.items, func(of *node) bool {
-		to := of.get("$ref")
-		return to != nil && parents[to.text]
-	})
 }
 
 // section is a part of the copy's components.
@@ -188,40 +203,59 @@ func (n *narrowing) freeName(section, like string) string {
 		}
 		return '_'
 	}, like)
-	name := like
-	for i := 2; n.section(section).get(name) != nil || n.source.mapping("components").mapping(section).get(name) != nil; i++ {
-		name = fmt.Sprintf("%s_%d", like, i)
+	taken, name := n.takenNames(section), like
+	for taken[name] > 0 {
+		taken[like]++
+		name = fmt.Sprintf("%s_%d", like, taken[like])
 	}
+	taken[name] = 1
 	return name
 }
 
+// takenNames are those of the document, and those that freeName has given.
+func (n *narrowing) takenNames(section string) map[string]int {
+	if n.taken[section] == nil {
+		n.taken[section] = map[string]int{}
+		for _, key := range n.source.mapping("components").mapping(section).names {
+			n.taken[section][key.text] = 1
+		}
+	}
+	return n.taken[section]
+}
+
 // followed is what stands at the end of a chain of references; an empty mapping where nothing does.
-func (n *narrowing) followed(from *node) *node {
-	for range maxReferences {
+func (n *narrowing) followed(from *node) *node { return n.follow(from, new(int)) }
+
+// find returns what a reference within the document names, nil where nothing is there.
+func (n *narrowing) find(reference string) *node { return n.at(reference, new(int)) }
+
+// follow counts the references that it follows, on the way to what others name too.
+func (n *narrowing) follow(from *node, followed *int) *node {
+	for from != nil {
 		to := from.get("$ref")
 		if to == nil || to.kind != stringNode {
 			return from
 		}
-		if from = n.find(to.text); from == nil {
+		if *followed++; *followed > maxReferences {
 			break
 		}
+		from = n.at(to.text, followed)
 	}
 	return &node{kind: mappingNode}
 }
 
-// find returns what a reference within the document names, nil where nothing is there.
-func (n *narrowing) find(reference string) *node {
+func (n *narrowing) at(reference string, followed *int) *node {
 	if !strings.HasPrefix(reference, "#/") {
 		return nil
 	}
 	at := n.source
 	for _, token := range pointerTokens(reference) {
-		if at.kind == mappingNode && at.get(token) == nil {
-			at = n.followed(at)
+		if at.kind == mappingNode && n.get(at, token) == nil {
+			at = n.follow(at, followed)
 		}
 		switch i, err := strconv.Atoi(token); {
 		case at.kind == mappingNode:
-			at = at.get(token)
+			at = n.get(at, token)
 		case at.kind == sequenceNode && err == nil && i >= 0 && i < len(at.items):
 			at = at.items[i]
 		default:
@@ -232,6 +266,22 @@ func (n *narrowing) find(reference string) *node {
 		}
 	}
 	return at
+}
+
+// get is what an object of the source has under key.
+func (n *narrowing) get(from *node, key string) *node {
+	if len(from.names) < manyFields {
+		return from.get(key)
+	}
+	fields := n.fields[from]
+	if fields == nil {
+		fields = make(map[string]*node, len(from.names))
+		for i, key := range from.names {
+			fields[key.text] = from.items[i]
+		}
+		n.fields[from] = fields
+	}
+	return fields[key]
 }
 
 var pointerEscapes, pointerUnescapes = strings.NewReplacer("~", "~0", "/", "~1"), strings.NewReplacer("~1", "/", "~0", "~")
