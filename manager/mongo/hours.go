@@ -86,12 +86,9 @@ type hourSum struct {
 }
 
 // sumHours is UsageSums by the sums of hours.
-func (s *Store) sumHours(ctx context.Context, q manager.UsageQuery, err error) ([]manager.UsageSum, error) {
-	if err != nil {
-		return nil, err
-	}
+func (s *Store) sumHours(ctx context.Context, q manager.UsageQuery) ([]manager.UsageSum, error) {
 	var found []hourSum
-	err = s.call(ctx, "sum usage by hours", func(ctx context.Context) error {
+	err := s.call(ctx, "sum usage by hours", func(ctx context.Context) error {
 		cursor, err := s.in(hourCollection).Aggregate(ctx, hourPipeline(&q))
 		if err != nil {
 			return err

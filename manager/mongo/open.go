@@ -205,10 +205,14 @@ func (s *Store) makeCollections(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
+// indexPatience is how long an index of what is there already may take: one of
+// millions of requests takes minutes, and ending the call ends it.
+const indexPatience = time.Hour
+
 func (s *Store) makeCollection(ctx context.Context, name string) error {
-	return s.call(ctx, "make the collection "+name, func(ctx context.Context) error {
+	return s.callFor(ctx, indexPatience, "make the collection "+name, func(ctx context.Context) error {
 		if len(indices[name]) > 0 { // this makes the collection too
-			_, err := s.in(name).Indexes().CreateMany(ctx, indices[name])
+			_, err := s.in(name).Indexes().CreateMany(ctx, indices[name], options.CreateIndexes().SetCommitQuorumMajority()) // else a member that is away holds it up
 			return err
 		}
 		err := s.db.CreateCollection(ctx, name)

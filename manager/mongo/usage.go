@@ -138,8 +138,12 @@ var bucketMinutes = map[manager.UsageDimension]int64{manager.ByMinute: 1, manage
 // UsageSums implements manager.UsageStore. A minute belongs to [From, To)
 // where it begins in it; a zero From or To is no bound.
 func (s *Store) UsageSums(ctx context.Context, q manager.UsageQuery) (sums []manager.UsageSum, err error) {
-	if hourly, err := s.hoursAnswer(ctx, &q); err != nil || hourly {
-		return s.sumHours(ctx, q, err)
+	hourly, err := s.hoursAnswer(ctx, &q)
+	if err != nil {
+		return nil, err
+	}
+	if hourly {
+		return s.sumHours(ctx, q)
 	}
 	pipeline, err := sumPipeline(q)
 	if err != nil {
