@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -53,16 +54,31 @@ func hourWrites(rows []manager.UsageRow, slot int) (writes []driver.WriteModel) 
 // work after the first that does.
 const upgradeTime = 24 * time.Hour
 
-// beginHours notes from when on sums of hours are whole, in a store that was
-// made by a manager without them.
+// beginHours notes from when on sums of hours are whole: in a store that was
+// made by a manager without them, and where one was at work again since they
+// were, as after going back.
 func (s *Store) beginHours(ctx context.Context) error {
 	return s.call(ctx, "note from when on there are sums of hours", func(ctx context.Context) error {
-		without := bson.D{{Key: "_id", Value: metaID}, {Key: "hours_since", Value: bson.D{{Key: "$exists", Value: false}}}}
-		since := minuteOf(time.Now().Add(upgradeTime).Truncate(time.Hour)) + bucketMinutes[manager.ByHour]
-		_, err := s.in(metaCollection).UpdateOne(ctx, without, bson.D{{Key: "$set", Value: equals("hours_since", since)}})
+		since := bson.D{{Key: "$set", Value: equals("hours_since", minuteOf(time.Now().Add(upgradeTime).Truncate(time.Hour))+bucketMinutes[manager.ByHour])}}
+		if _, err := s.in(metaCollection).UpdateOne(ctx, metaWith("hours_since", bson.D{{Key: "$exists", Value: false}}), since); err != nil {
+			return err
+		}
+		var head meta
+		if err := s.one(ctx, metaCollection, byID(metaID), &head); err != nil {
+			return err
+		}
+		without := bson.D{{Key: "hours", Value: bson.D{{Key: "$ne", Value: true}}}, {Key: "last_sync", Value: bson.D{{Key: "$gte", Value: micros(time.Unix(head.HoursSince*60, 0))}}}}
+		if err := s.in(proxyCollection).FindOne(ctx, without).Err(); errors.Is(err, driver.ErrNoDocuments) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		_, err := s.in(metaCollection).UpdateOne(ctx, metaWith("hours_since", head.HoursSince), since)
 		return err
 	})
 }
+
+func metaWith(field string, value any) bson.D { return append(byID(metaID), equals(field, value)...) }
 
 // hoursAnswer tells whether the sums of hours answer the query, and are whole as far as it asks.
 func (s *Store) hoursAnswer(ctx context.Context, q *manager.UsageQuery) (bool, error) {

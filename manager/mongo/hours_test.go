@@ -55,3 +55,46 @@ func TestHoursOfAnOlderDatabase(t *testing.T) {
 	})
 	sum(later, time.Time{}, 100)
 }
+
+// TestHoursAfterGoingBack counts usage as a manager without sums of hours does, in a database that had them: none of it is missing from what is asked.
+func TestHoursAfterGoingBack(t *testing.T) {
+	t.Parallel()
+	url := newURL()
+	ctx := context.WithoutCancel(t.Context())
+	s := opened(t, url)
+	hour := time.Now().UTC().Truncate(time.Hour)
+	sum := func(want int64) {
+		t.Helper()
+		sums, err := s.UsageSums(ctx, manager.UsageQuery{From: hour, To: hour.Add(time.Hour)})
+		if err != nil || len(sums) != 1 || sums[0].Requests != want {
+			t.Errorf("%v, %v; want %d", sums, err, want)
+		}
+	}
+	err := s.CommitSync(ctx, manager.SyncCommit{
+		Proxy: &manager.Proxy{ID: "p", LastSync: time.Now()},
+		Usage: []manager.UsageRow{{Minute: hour, Key: manager.UsageKey{Partner: "acme", Product: "payments", Outcome: "admitted"}, Requests: 1}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := func() {
+		t.Helper()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = opened(t, url)
+	}
+	again()
+	past(t, url, func(db *driver.Database) error { // what the sums lack
+		_, err := db.Collection("usage").UpdateOne(ctx, bson.D{}, bson.D{{Key: "$inc", Value: bson.D{{Key: "requests", Value: int64(10)}}}})
+		return err
+	})
+	sum(1)
+	past(t, url, func(db *driver.Database) error { // by the manager that counted the ten
+		_, err := db.Collection("proxy").UpdateOne(ctx, bson.D{}, bson.D{{Key: "$unset", Value: bson.D{{Key: "hours", Value: ""}}}})
+		return err
+	})
+	again()
+	defer func() { _ = s.Close() }() // what is asked is stored by then
+	sum(11)
+}

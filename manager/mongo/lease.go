@@ -22,11 +22,12 @@ type proxy struct {
 	Batch         []byte `bson:"batch"`
 	Reply         []byte `bson:"reply"`
 	Revision      int64  `bson:"revision"`
+	Hours         bool   `bson:"hours"` // its last usage is in the sums of hours: a manager that keeps none writes the rest alone
 }
 
 func storedProxy(p *manager.Proxy) proxy {
 	return proxy{ID: p.ID, Node: p.Node, FirstSeen: micros(p.FirstSeen), LastSync: micros(p.LastSync), PolicyVersion: p.PolicyVersion,
-		PolicyAt: micros(p.PolicyAt), Sequence: int64(p.Sequence), Batch: p.Batch, Reply: p.Reply, Revision: p.Revision + 1}
+		PolicyAt: micros(p.PolicyAt), Sequence: int64(p.Sequence), Batch: p.Batch, Reply: p.Reply, Revision: p.Revision + 1, Hours: true}
 }
 
 func (p *proxy) read() manager.Proxy {
