@@ -1,12 +1,31 @@
 package portal
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/portal/web"
 )
+
+// documentsAtOnce are made for all members together; others wait. The largest takes some 200 MB, for less than a second.
+const documentsAtOnce = 2
+
+// turns are as many as may do something at once.
+type turns chan struct{}
+
+// do waits for a turn and takes it; it is false where ctx ends before.
+func (t turns) do(ctx context.Context, what func()) bool {
+	select {
+	case t <- struct{}{}:
+		defer func() { <-t }()
+		what()
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
 
 // openAPIURL is where a product's OpenAPI document is, as the partner can call it in an environment.
 func openAPIURL(product, environment string) string {
@@ -38,8 +57,9 @@ func (s *server) openAPI(v *visit) error {
 		}
 		use.Servers = append(use.Servers, server)
 	}
-	document, err := p.OpenAPI(use)
-	if err != nil {
+	var document []byte
+	took := s.documents.do(v.ctx(), func() { document, err = p.OpenAPI(use) })
+	if err != nil || !took { // the client is gone: nobody to tell
 		return err
 	}
 	h := v.w.Header()

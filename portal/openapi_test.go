@@ -1,12 +1,16 @@
 package portal
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -102,6 +106,33 @@ func TestOpenAPIOfNothing(t *testing.T) {
 	}
 	if page := acme.get("/products/identity").body; strings.Contains(page, "openapi.json") {
 		t.Error("a suspended product's page leads to a document")
+	}
+}
+
+// TestOpenAPIDocumentsTakeTurns: however many ask for a large one at a time, few are in memory.
+func TestOpenAPIDocumentsTakeTurns(t *testing.T) {
+	e := newEstate(t)
+	s, err := newServer(Config{Service: e.service, PublicURL: "http://portal.example.test", Now: atNoon, Logger: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	cookie := e.cookie("/login", url.Values{"email": {acmeAdmin}, "password": {password}})
+	made := func(ctx context.Context) bool {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/products/payments/openapi.json", nil)
+		r.AddCookie(cookie)
+		w := httptest.NewRecorder()
+		s.routes().ServeHTTP(w, r)
+		return strings.Contains(w.Body.String(), `"openapi":`)
+	}
+	for range documentsAtOnce {
+		s.documents <- struct{}{}
+	}
+	leaving, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if made(leaving) {
+		t.Error("a document was made out of turn")
+	}
+	<-s.documents
+	if !made(t.Context()) || len(s.documents) != documentsAtOnce-1 {
+		t.Errorf("with one turn free no document was made, or the turn was not given back: %d are taken", len(s.documents))
 	}
 }
 

@@ -30,7 +30,8 @@ type Config struct {
 // server is the portal at work. Its methods are the pages.
 type server struct {
 	*web.Site
-	tries *tries
+	tries     *tries
+	documents turns // at making OpenAPI documents
 }
 
 // New checks templates and assets and returns the portal. Missing assets are
@@ -71,7 +72,7 @@ func newServer(c Config) (*server, error) {
 	if err != nil || public.Scheme != "http" && public.Scheme != "https" || public.Host == "" {
 		return nil, errors.New("portal: the public URL must be like https://partners.example.com, not " + c.PublicURL)
 	}
-	s := &server{tries: newTries(nil), Site: &web.Site{
+	s := &server{tries: newTries(nil), documents: make(turns, documentsAtOnce), Site: &web.Site{
 		Service:     c.Service,
 		PublicURL:   strings.TrimRight(c.PublicURL, "/"),
 		Secure:      public.Scheme == "https",
