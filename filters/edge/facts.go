@@ -105,10 +105,17 @@ func (s *Stream) publish() {
 }
 
 func publish(name, value, before string) {
-	if value != before {
+	switch {
+	case value == before:
+	case value == "": // the filter before told of what the decision has no more
+		setProperty(name, nothing)
+	default:
 		setProperty(name, proxywasm.ViewBytes(value))
 	}
 }
+
+// nothing is what access logs show where a property is not set.
+var nothing = []byte("-")
 
 func setProperty(name string, value []byte) {
 	_ = proxywasm.SetProperty(name, value) // only logs would show it

@@ -422,3 +422,23 @@ func TestFilterKeepsUpWithTheOneBefore(t *testing.T) {
 		t.Errorf("after the filter before decided by the policy that has the grant: %d", h.status)
 	}
 }
+
+// TestLogOfWhatIsRefusedAgain has the policy change between gate and quota: what the gate told the access log, and the final decision
+// does not have, is told as what was never there.
+func TestLogOfWhatIsRefusedAgain(t *testing.T) {
+	suspended := estate(2)
+	suspended.Partners[0].Suspended = true
+	h, call := nativeFilter(quota.Filter, "", newStub(suspended))
+	h.request = [][2]string{{":authority", sandboxHost}, {":path", "/v1/pay"}, {":method", "GET"}}
+	q := policy.Request{Method: "GET", Host: sandboxHost, Path: "/v1/pay", Key: acmeKey, Keys: 1, Now: int64(h.now)}
+	d := compile(t, estate(1)).Decide(&q)
+	h.properties["partnergate.decision"] = d.Append(nil)
+	h.properties["partnergate.partner"], h.properties["partnergate.product"] = []byte(d.Partner), []byte(d.Product)
+	call.OnContextCreate(2, 1)
+	call.OnRequestHeaders(2, uint32(len(h.request)), true)
+	for name, want := range map[string]string{"outcome": "partner_suspended", "partner": d.Partner, "product": "-", "policy_version": "2"} {
+		if got := string(h.properties["partnergate."+name]); got != want || d.Product == "" {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
