@@ -60,6 +60,7 @@ type (
 			Name          string `json:"name"`
 			ContainerPort int    `json:"containerPort"`
 		} `json:"ports"`
+		StartupProbe    probe     `json:"startupProbe"`
 		ReadinessProbe  probe     `json:"readinessProbe"`
 		LivenessProbe   probe     `json:"livenessProbe"`
 		Resources       resources `json:"resources"`

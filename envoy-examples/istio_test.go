@@ -29,6 +29,7 @@ func TestIstioManifestsFit(t *testing.T) {
 		{"URL of the module", m.plugin.Url, "http://" + net.JoinHostPort(host, strconv.Itoa(port)) + "/wasm/partnergate.wasm"},
 		{"host of the destination rule", m.rule.Host, host},
 		{"port of the service", service.Ports[0].TargetPort.(string), manager.Ports[0].Name},
+		{"start", manager.StartupProbe.HTTPGet.Path, manager.LivenessProbe.HTTPGet.Path},
 		{"readiness", manager.ReadinessProbe.HTTPGet.Path, "/readyz"},
 		{"liveness", manager.LivenessProbe.HTTPGet.Path, "/healthz"},
 		{"address of the manager", settings(manager)["PARTNERGATE_LISTEN"], ":8080"},
