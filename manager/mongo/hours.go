@@ -11,6 +11,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/partnergate/partnergate/manager"
 )
@@ -105,7 +106,7 @@ type hourSum struct {
 func (s *Store) sumHours(ctx context.Context, q manager.UsageQuery) ([]manager.UsageSum, error) {
 	var found []hourSum
 	err := s.call(ctx, "sum usage by hours", func(ctx context.Context) error {
-		cursor, err := s.in(hourCollection).Aggregate(ctx, hourPipeline(&q))
+		cursor, err := s.in(hourCollection).Aggregate(ctx, hourPipeline(&q), options.Aggregate().SetAllowDiskUse(true))
 		if err != nil {
 			return err
 		}
