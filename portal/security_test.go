@@ -24,6 +24,7 @@ func posts(key string) map[string]url.Values {
 		"/applications/checkout/keys":                    {"environment": {"sandbox"}, "lifetime": {"never"}},
 		"/applications/checkout/rename":                  {"title": {"sneaked-in"}},
 		"/applications/checkout/delete":                  {"key": {key}},
+		"/applications/nightly-reconciliation/delete":    {}, // which nothing needs
 		"/applications/checkout/keys/" + key + "/rotate": {"overlap": {"1h"}},
 		"/applications/checkout/keys/" + key + "/revoke": {},
 	}
@@ -232,7 +233,8 @@ func TestPagesNeedALogin(t *testing.T) {
 	e := newEstate(t)
 	key := e.key("acme", "checkout", "sandbox")
 	b := e.browser()
-	for _, path := range []string{"/products", "/products/payments", "/applications", "/applications/new", "/applications/checkout/keys/new", "/usage", "/requests"} {
+	for _, path := range []string{"/products", "/products/payments", "/applications", "/applications/new", "/applications/checkout/keys/new", "/applications/checkout/rename",
+		"/applications/checkout/delete", "/usage", "/requests"} {
 		if r := b.get(path); r.status != http.StatusSeeOther || !strings.HasPrefix(r.header.Get("Location"), "/login") {
 			t.Errorf("%s: status %d", path, r.status)
 		}
@@ -256,9 +258,12 @@ func (e *estate) unchanged(key *manager.NewKey) {
 	if _, err := e.service.Resource(context.Background(), manager.Ref{Kind: manager.KindApplication, Partner: "acme", Name: "sneaked-in"}); err == nil {
 		e.t.Error("an application was made")
 	}
-	checkout, err := read[*manager.Application](context.Background(), e.service, manager.Ref{Kind: manager.KindApplication, Partner: "acme", Name: "checkout"})
+	checkout, err := e.applicationOf("acme", "checkout")
 	if err != nil || checkout.Spec.Title != "Checkout service" {
 		e.t.Errorf("the application was renamed or deleted: %+v, %v", checkout, err)
+	}
+	if _, err := e.applicationOf("acme", "nightly-reconciliation"); err != nil {
+		e.t.Errorf("an application was deleted: %v", err)
 	}
 }
 
@@ -325,7 +330,7 @@ func TestOtherPartnersDoNotExist(t *testing.T) {
 	e.traffic(key)
 	b := e.loggedIn(globexDev)
 	id := "/keys/" + key.ID
-	for _, path := range []string{"/products/risk-feeds", "/products/ledger", "/applications/checkout/keys/new", "/applications/checkout" + id + "/rotate", "/applications/checkout" + id + "/revoke",
+	for _, path := range []string{"/products/risk-feeds", "/products/ledger", "/applications/checkout/keys/new", "/applications/checkout/rename", "/applications/checkout/delete", "/applications/checkout" + id + "/rotate", "/applications/checkout" + id + "/revoke",
 		"/applications/dashboard" + id + "/rotate", "/applications/dashboard" + id + "/revoke"} {
 		r := b.get(path)
 		nothing := b.get(strings.NewReplacer("risk-feeds", "zzz", "ledger", "zzz", "checkout", "zzz", key.ID, "zzzzzzzzzzzz").Replace(path))
