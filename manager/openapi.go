@@ -99,6 +99,10 @@ func loadOpenAPI(tree *node, p *problems) *openapi3.T {
 		p.addf(0, "spec.openapi", "with its aliases written out it %v; make it smaller", err)
 		return nil
 	}
+	if counted := (&copies{narrowing: newNarrowing(tree), sizes: map[*node]int{}}); counted.size(tree) > maxOpenAPIJSON {
+		p.addf(0, "spec.openapi", "with what its references copy, such as path items and extensions, it has more than %d MB; refer to components instead", maxOpenAPIJSON>>20)
+		return nil
+	}
 	loader := openapi3.NewLoader()
 	loader.ReadFromURIFunc = func(_ *openapi3.Loader, location *url.URL) ([]byte, error) {
 		return nil, fmt.Errorf("the reference to %q leaves the document; put what it names into the document", location)

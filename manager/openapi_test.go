@@ -143,3 +143,39 @@ components: {parameters: {Day: {name: day, in: query, schema: {type: [string, 'n
 		}
 	}
 }
+
+// TestOpenAPIThatMultiplies: references that are copied for each place are bounded by what comes of them, others are not.
+func TestOpenAPIThatMultiplies(t *testing.T) {
+	schema := "{anyOf: [" + strings.Repeat("{type: string}, ", 1000) + "]}"
+	many := func(reference string) string {
+		return "{get: {responses: {'200': {description: a, content: {text/plain: {schema: {anyOf: [" + strings.Repeat("{$ref: '"+reference+"'}, ", 2000) + "]}}}}}}}"
+	}
+	var paths, tower strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&paths, ", /%d: {$ref: '#/components/pathItems/P'}", i)
+	}
+	for i := range 30 {
+		fmt.Fprintf(&tower, "x-%d: {anyOf: [%s]}\n", i, strings.Repeat(fmt.Sprintf("{$ref: '#/x-%d'}, ", i+1), 10))
+	}
+	for name, test := range map[string]struct {
+		document string
+		refused  bool
+	}{
+		"path items":            {"paths: {/a: {}" + paths.String() + "}\ncomponents: {pathItems: {P: {get: {responses: {'200': {description: a, content: {text/plain: {schema: " + schema + "}}}}}}}}", true},
+		"an extension":          {"x-s: " + schema + "\npaths: {/a: " + many("#/x-s") + "}", true},
+		"a tower":               {tower.String() + "x-30: {}\npaths: {/a: " + many("#/x-0") + "}", true},
+		"unknown to components": {"paths: {/a: " + many("#/components/schemas/S/definitions/D") + "}\ncomponents: {schemas: {S: {definitions: {D: " + schema + "}}}}", true},
+		"an inner extension":    {"paths: {/a: " + many("#/components/schemas/S/items/x-s") + "}\ncomponents: {schemas: {S: {items: {x-s: " + schema + "}}}}", true},
+		"a circle":              {"x-s: {properties: {s: {$ref: '#/x-s'}}}\npaths: {/a: " + many("#/x-s") + "}", false},
+		"components":            {"paths: {/a: " + many("#/components/schemas/S") + "}\ncomponents: {schemas: {S: " + schema + "}}", false},
+		"fields of components":  {"paths: {/a: " + many("#/components/schemas/S/properties/a") + "}\ncomponents: {schemas: {S: {properties: {a: " + schema + "}}}}", false},
+		"items of a list":       {"paths: {/a: " + many("#/components/schemas/S/anyOf/0/items") + "}\ncomponents: {schemas: {S: {anyOf: [{items: " + schema + "}]}}}", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := manager.ReadOperations(&manager.Product{Metadata: manager.Metadata{Name: "p"}, Spec: manager.ProductSpec{OpenAPI: openAPIHead + test.document}})
+			if refused := err != nil && strings.Contains(err.Error(), "with what its references copy"); refused != test.refused || !refused && err != nil {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
