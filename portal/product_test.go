@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -28,5 +29,24 @@ func TestQuotaUse(t *testing.T) {
 	own, whole := list[0].Uses[0], list[0].Uses[1]
 	if own.Used != "80" || own.Of != "100" || own.Percent != 80 || own.Application != "checkout" || own.Resets.Text != "in 7 days" || whole.Percent != 100 {
 		t.Errorf("the uses are %+v and %+v", own, whole)
+	}
+}
+
+// TestEmptyCatalogLeadsOn: where a partner has nothing in an environment, the page says where it has something.
+func TestEmptyCatalogLeadsOn(t *testing.T) {
+	e := newEstate(t)
+	b := e.loggedIn(globexDev)
+	page := b.get("/products?environment=production").body
+	if !strings.Contains(page, "Nothing in Production yet") || !strings.Contains(page, `its products in <a href="/products?environment=sandbox">Sandbox</a>.`) {
+		t.Error("the page does not lead to the environment in which there is something")
+	}
+	subscriptions, err := e.service.List(t.Context(), manager.KindSubscription, "globex", 100, "")
+	must(t, err)
+	for _, s := range subscriptions.Items {
+		_, err := e.service.Delete(t.Context(), operator, s.Ref(), manager.AnyRevision)
+		must(t, err)
+	}
+	if page := b.get("/products").body; !strings.Contains(page, "has no product yet. The provider can add subscriptions.") {
+		t.Error("who has nothing anywhere is led somewhere")
 	}
 }

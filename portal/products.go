@@ -16,9 +16,10 @@ type productsView struct {
 	Frame       frame
 	Environment environmentChoice
 	Products    []productCard
-	Callable    string // "12 operations"
-	HasKey      bool   // the partner has a working key for the environment
-	NewKeyURL   string // where to make the first one; empty where there is no application yet
+	Elsewhere   []environmentChoice // where the partner has products, if none here
+	Callable    string              // "12 operations"
+	HasKey      bool                // the partner has a working key for the environment
+	NewKeyURL   string              // where to make the first one; empty where there is no application yet
 	Offers      []offerCard
 }
 
@@ -60,6 +61,11 @@ func (s *server) products(v *visit) error {
 		callable += int64(len(p.Operations))
 		view.Products = append(view.Products, cardOf(p, e.name()))
 	}
+	if len(view.Products) == 0 {
+		if view.Elsewhere, err = v.heldIn(e); err != nil {
+			return err
+		}
+	}
 	view.Callable = web.Count(callable, "operation")
 	if view.Offers, err = v.offers(e.name()); err != nil {
 		return err
@@ -68,6 +74,20 @@ func (s *server) products(v *visit) error {
 		return err
 	}
 	return v.render(view)
+}
+
+// heldIn are the environments in which the partner has a product.
+func (v *visit) heldIn(e *scope) (list []environmentChoice, err error) {
+	for i, environment := range e.all {
+		catalog, err := v.Service.Catalog(v.ctx(), v.name(), environment.Metadata.Name)
+		if err != nil {
+			return nil, err
+		}
+		if len(catalog.Products) > 0 {
+			list = append(list, e.choices[i])
+		}
+	}
+	return list, nil
 }
 
 // place orders the catalog: what can be called, what is going away, what rests.
