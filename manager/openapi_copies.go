@@ -71,7 +71,7 @@ func isShared(tokens []string) bool {
 		if len(tokens) == 0 {
 			break
 		}
-		if _, err := strconv.Atoi(tokens[0]); err == nil || in.keyed && !(kind == responseObject && isExtension(tokens[0])) { // a place in a list, or a name
+		if _, err := strconv.Atoi(tokens[0]); err == nil || in.keyed && (kind != responseObject || !isExtension(tokens[0])) { // a place in a list, or a name
 			tokens = tokens[1:]
 		}
 	}

@@ -105,9 +105,9 @@ func (s *Stream) publish() {
 }
 
 func publish(name, value, before string) {
-	switch {
-	case value == before:
-	case value == "": // the filter before told of what the decision has no more
+	switch value {
+	case before:
+	case "": // the filter before told of what the decision has no more
 		setProperty(name, nothing)
 	default:
 		setProperty(name, proxywasm.ViewBytes(value))
