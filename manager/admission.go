@@ -55,19 +55,17 @@ func (a *Admission) isBootstrap(digest [sha256.Size]byte) bool {
 // consoleLogin stands for all tokens where logins are counted: no member has such an address.
 const consoleLogin = "the console"
 
-// LogIn is Principal for people who type a token into a page; who fails too often
-// is CodeTooMany, by the rule for members.
+// LogIn is Principal for people who type a token into a page. Wrong ones are
+// counted by address, apart from members' logins, and CodeTooMany once there are
+// too many. A right one is admitted whatever has failed: it is too long to be
+// guessed, and nobody behind the same address shall shut the operators out.
 func (a *Admission) LogIn(ctx context.Context, text string) (Principal, error) {
-	try := a.service.newAttempt(ctx, consoleLogin)
-	if err := try.begin(ctx); err != nil {
-		return Principal{}, err
-	}
 	p, err := a.Principal(ctx, strings.TrimSpace(text))
-	switch {
-	case err == nil:
-		return p, try.succeed(ctx)
-	case CodeOf(err) != CodeUnauthorized:
-		try.undo(ctx)
+	if CodeOf(err) != CodeUnauthorized {
+		return p, err
+	}
+	if throttled := a.service.newAttempt(ctx, consoleLogin).beginApart(ctx); throttled != nil {
+		return Principal{}, throttled
 	}
 	return Principal{}, err
 }

@@ -89,11 +89,22 @@ func (a *attempt) begin(ctx context.Context) error {
 		most = 1
 	}
 	until := now.Add(loginWindow)
-	free, err := a.s.store.TakeMarks(ctx, now, []Mark{
-		{Key: a.key(), ID: a.id, Until: until, Most: most},
-		{Key: a.addressKey(), ID: a.member, Until: until, Most: members},
-		{Key: a.memberKey(), ID: a.address, Until: until},
-	})
+	return a.take(ctx, now,
+		Mark{Key: a.key(), ID: a.id, Until: until, Most: most},
+		Mark{Key: a.addressKey(), ID: a.member, Until: until, Most: members},
+		Mark{Key: a.memberKey(), ID: a.address, Until: until})
+}
+
+// beginApart is begin where other members' failures from the address do not
+// count, nor this one against theirs.
+func (a *attempt) beginApart(ctx context.Context) error {
+	now := a.s.now()
+	return a.take(ctx, now, Mark{Key: a.key(), ID: a.id, Until: now.Add(loginWindow), Most: maxFailures})
+}
+
+// take takes all of the marks; CodeTooMany, and none, where there is no room for one.
+func (a *attempt) take(ctx context.Context, now time.Time, marks ...Mark) error {
+	free, err := a.s.store.TakeMarks(ctx, now, marks)
 	if err != nil {
 		return a.s.unavailable("TakeMarks", err)
 	}

@@ -149,6 +149,41 @@ func TestSuccessClearsMistakes(t *testing.T) {
 	}
 }
 
+// What fails at the portal and at the console does not shut the other, and a right token opens in any case.
+func TestConsoleIsThrottledApart(t *testing.T) {
+	s := throttled(t, newClock())
+	a := s.Admission("the token of this test")
+	wrong := func() manager.ErrorCode {
+		_, err := a.LogIn(from("192.0.2.1"), "wrong")
+		return manager.CodeOf(err)
+	}
+	for i := range 10 {
+		fail(t, s, 1, "192.0.2.1", fmt.Sprintf("guess-%d@acme.test", i))
+	}
+	for i := range 10 {
+		if got := wrong(); got != manager.CodeUnauthorized {
+			t.Fatalf("wrong token %d after ten members failed: %q", i+1, got)
+		}
+	}
+	if got := wrong(); got != manager.CodeTooMany {
+		t.Errorf("the 11th wrong token: %q", got)
+	}
+	if p, err := a.LogIn(from("192.0.2.1"), " the token of this test\n"); err != nil || p.Name != manager.BootstrapToken {
+		t.Errorf("the right token: %+v, %v", p, err)
+	}
+	if n, err := s.UnlockAddress(t.Context(), admin, "192.0.2.1"); err != nil || n != 20 {
+		t.Errorf("%d failures from the address, %v; want 20", n, err)
+	}
+	for range 10 {
+		if got := wrong(); got != manager.CodeUnauthorized {
+			t.Fatalf("a wrong token after the address was unlocked: %q", got)
+		}
+	}
+	if got := try(s, "192.0.2.1", "dev@acme.test", goodPassword); got != "" {
+		t.Errorf("a member after ten wrong tokens: %q", got)
+	}
+}
+
 // Tries at once, on two managers of one store, are counted together.
 func TestThrottleCountsTogether(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "policy.db")

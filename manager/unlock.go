@@ -26,11 +26,13 @@ func (s *Service) UnlockAddress(ctx context.Context, actor Actor, address string
 		return 0, invalid("address", "must be an IP address such as 192.0.2.7")
 	}
 	digest := digestOfAddress(address)
-	return s.forgetFailures(ctx, actor, network(address), pair{address: digest}.addressKey(), func(member string) pair { return pair{member, digest} })
+	with := func(member string) pair { return pair{member, digest} }
+	return s.forgetFailures(ctx, actor, network(address), pair{address: digest}.addressKey(), with, digestOfMember(consoleLogin))
 }
 
-// forgetFailures deletes what has failed of the pairs of all that are marked under a key.
-func (s *Service) forgetFailures(ctx context.Context, actor Actor, name, key string, with func(id string) pair) (failures int, err error) {
+// forgetFailures deletes what has failed of the pairs of all that are marked
+// under a key, and of those that are counted apart from them.
+func (s *Service) forgetFailures(ctx context.Context, actor Actor, name, key string, with func(id string) pair, apart ...string) (failures int, err error) {
 	if err := actor.Grant.unconfined("logins"); err != nil {
 		return 0, err
 	}
@@ -41,7 +43,7 @@ func (s *Service) forgetFailures(ctx context.Context, actor Actor, name, key str
 	}
 	var marks []Mark
 	var keys []string
-	for _, id := range others {
+	for _, id := range append(others, apart...) {
 		p := with(id)
 		marks, keys = append(marks, p.failures()...), append(keys, p.key())
 	}

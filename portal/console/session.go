@@ -62,7 +62,7 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if wait := web.RetryAfter(w, err); wait != "" {
-		s.showLogin(w, r, http.StatusTooManyRequests, next, "Too many tries have failed from here. Try again in "+wait+".")
+		s.showLogin(w, r, http.StatusTooManyRequests, next, "That is no token that works now, and too many tries have failed from here. Try again in "+wait+", or with a token that works.")
 		return
 	}
 	if err == nil {
