@@ -25,14 +25,18 @@ func (s *Service) Offers(_ context.Context, partner, environment string) ([]*Pro
 }
 
 // RequestAccess asks for a product on behalf of a partner: a requested
-// subscription without a plan, which is the provider's to choose. What is not
-// offered is not found, whether it exists or not.
+// subscription without a plan, which is the provider's to choose. Asking again
+// changes nothing and returns what was asked for. What is not offered is not
+// found, whether it exists or not.
 func (s *Service) RequestAccess(ctx context.Context, actor Actor, partner, product, environment string) (*Subscription, error) {
 	if err := s.authorize(ctx, actor, partner, RoleDeveloper); err != nil {
 		return nil, err
 	}
 	var asked *Subscription
 	_, err := s.change(ctx, actor, func(before *state) ([]Change, error) {
+		if asked = before.requested(partner, product, environment, s.now()); asked != nil {
+			return nil, nil
+		}
 		if !before.offers(partner, product, environment, s.now()) {
 			return nil, notFound(Ref{Kind: KindProduct, Name: product})
 		}
@@ -56,6 +60,20 @@ func (s *state) offers(partner, product, environment string, now time.Time) bool
 		return false
 	}
 	return !slices.ContainsFunc(p.shown(environment, now), func(r *Subscription) bool { return r.Spec.Product == product })
+}
+
+// requested is the partner's request for a product that waits for the provider, nil where there is none.
+func (s *state) requested(partner, product, environment string, now time.Time) *Subscription {
+	p, exists := s.partner(partner)
+	if !exists {
+		return nil
+	}
+	for _, r := range p.shown(environment, now) {
+		if r.Spec.Product == product && r.Spec.State == StateRequested {
+			return r
+		}
+	}
+	return nil
 }
 
 // requestName is the name of a request's subscription: that of an earlier

@@ -54,6 +54,11 @@ func TestAskingForAProduct(t *testing.T) {
 				t.Error("it can be called before it is approved")
 			}
 		}
+		version := e.service.PolicyVersion()
+		r = b.post("/products/forecasts/request", sandbox) // the button was pressed twice
+		if page := b.get("/products").body; r.status != http.StatusSeeOther || !strings.Contains(page, "You asked for Forecasts.") || e.service.PolicyVersion() != version {
+			t.Errorf("asking twice: status %d, or the page does not say that it was asked, or something has changed", r.status)
+		}
 		stored, err := e.service.Resource(t.Context(), ref)
 		must(t, err)
 		declined := *stored.(*manager.Subscription)
