@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"unicode/utf8"
@@ -24,8 +25,8 @@ type Document struct {
 // unreadable come back as one *Error with all of them, each with its line; what
 // the values mean is checked by Validate and Apply.
 //
-// open resolves the path in a product's openapi, beside the file; where it is
-// nil, the OpenAPI document must stand inline.
+// open resolves the path in a product's openapi, beside the file or below, and
+// is asked for no other; where it is nil, the OpenAPI document must stand inline.
 func ReadDocuments(file string, data []byte, open func(path string) ([]byte, error)) ([]Document, error) {
 	p := problems{file: file}
 	var documents []Document
@@ -160,6 +161,10 @@ func resolveOpenAPI(product *Product, line int, open func(string) ([]byte, error
 	}
 	if open == nil {
 		p.addf(line, "spec.openapi", "%q is a path, which cannot be followed here; put the document inline", path)
+		return
+	}
+	if !filepath.IsLocal(filepath.FromSlash(path)) {
+		p.addf(line, "spec.openapi", "%q leads out of this file's folder; put the document beside this file, or in a folder below", path)
 		return
 	}
 	data, err := open(path)

@@ -66,9 +66,7 @@ func plainPathError(err error) error {
 // openBeside opens the paths that a document names, relative to its folder.
 func openBeside(dir string) func(string) ([]byte, error) {
 	return func(name string) ([]byte, error) {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(dir, filepath.FromSlash(name))
-		}
+		name = filepath.Join(dir, filepath.FromSlash(name))
 		data, err := os.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, plainPathError(err))

@@ -28,8 +28,11 @@ func TestReadFolder(t *testing.T) {
 			"top/b/c.yaml:2: metadata.name: Plan one stands twice, first in top/a.yaml:1; keep one"},
 		{"all bad files are named", map[string]string{"a.yaml": "a: 1", "b.yaml": "b: 2"}, 0, "2 files have mistakes"},
 		{"a product's document is looked for beside it", map[string]string{
+			"p/p.yaml":   "apiVersion: partnergate.dev/v1alpha1\nkind: Product\nmetadata: {name: p}\nspec: {openapi: o/p.yaml, environments: {sandbox: {hosts: [p.test]}}}\n",
+			"p/o/p.yaml": "openapi: 3.1.0\ninfo: {title: P, version: '1'}\npaths: {}\n"}, 1, ""},
+		{"a product's document is looked for nowhere else", map[string]string{
 			"p/p.yaml": "apiVersion: partnergate.dev/v1alpha1\nkind: Product\nmetadata: {name: p}\nspec: {openapi: ../o/p.yaml, environments: {sandbox: {hosts: [p.test]}}}\n",
-			"o/p.yaml": "openapi: 3.1.0\ninfo: {title: P, version: '1'}\npaths: {}\n"}, 1, ""},
+			"o/p.yaml": "openapi: 3.1.0\ninfo: {title: P, version: '1'}\npaths: {}\n"}, 0, `top/p/p.yaml:4: spec.openapi: "../o/p.yaml" leads out of this file's folder`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			files := fstest.MapFS{}
