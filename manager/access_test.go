@@ -159,6 +159,7 @@ func TestAdminTokens(t *testing.T) {
 		{"x", "", nil, 0, manager.CodeInvalid},
 		{"x", manager.TokenAdmin, []string{"core"}, 0, manager.CodeInvalid},
 		{"x", manager.TokenOperator, []string{" "}, 0, manager.CodeInvalid},
+		{"x", manager.TokenOperator, []string{}, 0, manager.CodeInvalid},
 		{"x", manager.TokenOperator, nil, -1, manager.CodeInvalid},
 		{"x", manager.TokenOperator, nil, 11 * 365 * 24 * time.Hour, manager.CodeInvalid},
 	} {

@@ -15,7 +15,7 @@ type Grant struct {
 }
 
 // Confined tells whether the grant ends at some teams.
-func (g *Grant) Confined() bool { return g != nil && len(g.Teams) > 0 }
+func (g *Grant) Confined() bool { return g != nil && g.Teams != nil }
 
 // Covers tells whether a product of the team is within the grant.
 func (g *Grant) Covers(team string) bool { return !g.Confined() || slices.Contains(g.Teams, team) }
@@ -109,7 +109,10 @@ func forbidden(format string, args ...any) error {
 }
 
 func teamWords(teams []string) string {
-	if len(teams) == 1 {
+	switch len(teams) {
+	case 0:
+		return "no team"
+	case 1:
 		return "the team " + teams[0]
 	}
 	return "the teams " + strings.Join(teams, ", ")

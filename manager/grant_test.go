@@ -72,6 +72,7 @@ func TestGrants(t *testing.T) {
 		allowed bool
 	}{
 		{"a team changes its product", tokenOf(manager.TokenOperator, "core"), func(t *testing.T, s *manager.Service) manager.Resource { return changed(t, s, pay, product("core")) }, true},
+		{"who is confined to no team changes nothing", tokenOf(manager.TokenOperator, []string{}...), func(t *testing.T, s *manager.Service) manager.Resource { return changed(t, s, pay, product("core")) }, false},
 		{"a team changes another's", tokenOf(manager.TokenOperator, "core"), func(t *testing.T, s *manager.Service) manager.Resource { return changed(t, s, risk, product("risk")) }, false},
 		{"a team takes another's", tokenOf(manager.TokenOperator, "core"), func(t *testing.T, s *manager.Service) manager.Resource { return changed(t, s, risk, product("core")) }, false},
 		{"a team gives its own away", tokenOf(manager.TokenOperator, "core"), func(t *testing.T, s *manager.Service) manager.Resource { return changed(t, s, pay, product("risk")) }, false},

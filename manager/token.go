@@ -18,7 +18,7 @@ type AdminToken struct {
 	Name       string
 	Digest     [32]byte // SHA-256 of the text
 	Role       TokenRole
-	Teams      []string // provider teams that it is confined to; nil: none
+	Teams      []string // provider teams that it is confined to; nil: it is not confined
 	CreatedBy  string
 	CreatedAt  time.Time
 	ExpiresAt  *time.Time

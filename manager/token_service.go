@@ -56,9 +56,12 @@ func (t *AdminToken) TokenState(now time.Time) string {
 }
 
 // CreateAdminToken makes a token; expiresIn 0 means that it never expires. A
-// name is used once: it stands for this token in the audit log for ever.
+// name is used once: it stands for this token in the audit log for ever. Without
+// teams, nil, it is not confined to any.
 func (s *Service) CreateAdminToken(ctx context.Context, actor Actor, name string, role TokenRole, teams []string, expiresIn time.Duration) (*NewToken, error) {
-	teams = slices.Compact(slices.Sorted(slices.Values(teams)))
+	if len(teams) > 0 { // an empty list is not none, and refused
+		teams = slices.Compact(slices.Sorted(slices.Values(teams)))
+	}
 	if err := checkToken(name, role, teams, expiresIn); err != nil {
 		return nil, err
 	}
@@ -96,6 +99,9 @@ func checkToken(name string, role TokenRole, teams []string, expiresIn time.Dura
 	oneOf(role, "role", &p, TokenRoles...)
 	if role == TokenAdmin && len(teams) > 0 {
 		p.add(0, "teams", "a token of the role admin cannot be confined to teams, since it could make one that is not; choose another role")
+	}
+	if teams != nil && len(teams) == 0 {
+		p.add(0, "teams", "is empty, which would let the token at no product; name some or leave the field out for a token that is not confined")
 	}
 	if len(teams) > maxTokenTeams {
 		p.addf(0, "teams", "there are %d; give at most %d", len(teams), maxTokenTeams)

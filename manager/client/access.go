@@ -9,7 +9,7 @@ import (
 	"github.com/partnergate/partnergate/manager/rest"
 )
 
-// CreateToken makes a named token; expiresIn, such as 720h, may be empty.
+// CreateToken makes a named token, not confined where teams is nil; expiresIn, such as 720h, may be empty.
 func (c *Client) CreateToken(ctx context.Context, name string, role manager.TokenRole, teams []string, expiresIn string) (*manager.NewToken, error) {
 	body := rest.TokenRequest{Name: name, Role: role, Teams: teams, ExpiresIn: expiresIn}
 	token := &manager.NewToken{}

@@ -176,6 +176,7 @@ func TestTrafficIsAsDescribed(t *testing.T) {
 			return err
 		},
 		func() error { _, err := c.CreateToken(ctx, "x", "emperor", nil, ""); return err },
+		func() error { _, err := c.CreateToken(ctx, "x", manager.TokenOperator, []string{}, ""); return err },
 		func() error { _, err := c.Usage(ctx, url.Values{"from": {"yesterday"}}); return err },
 		func() error { return c.RevokeToken(ctx, "nothing") },
 	} {

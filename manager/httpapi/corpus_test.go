@@ -55,6 +55,7 @@ func TestBadInputOfTheAdminAPI(t *testing.T) {
 		{"a page of 501", "GET", "/api/v1/audit?limit=501", "", nil, 422},
 		{"a second token of a name", "POST", "/api/v1/tokens", `{"name":"bootstrap","role":"admin"}`, nil, 422},
 		{"an admin of a team", "POST", "/api/v1/tokens", `{"name":"x","role":"admin","teams":["core"]}`, nil, 422},
+		{"an operator of no team", "POST", "/api/v1/tokens", `{"name":"x","role":"operator","teams":[]}`, nil, 422},
 		{"a token that is none", "DELETE", "/api/v1/tokens/nothing", "", nil, 404},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -63,7 +63,7 @@ type Token struct {
 type TokenRequest struct {
 	Name      string            `json:"name"`
 	Role      manager.TokenRole `json:"role"`
-	Teams     []string          `json:"teams,omitempty"`
+	Teams     []string          `json:"teams,omitzero"`       // nil: not confined
 	ExpiresIn string            `json:"expires_in,omitempty"` // such as 720h or 30d; empty: never
 }
 

@@ -41,6 +41,10 @@ func testTokens(t *testing.T, s manager.Store) {
 	must(t, s.PutAdminToken(ctx, bare))
 	bare.Revision = 1
 	equal(t, "bare", bare, got(s.AdminToken(ctx, bare.Digest))(t))
+	confined := &manager.AdminToken{Name: "confined", Digest: [32]byte{2}, Role: manager.TokenOperator, Teams: []string{}, CreatedAt: clock(0)}
+	must(t, s.PutAdminToken(ctx, confined))
+	confined.Revision = 1
+	equal(t, "confined to no team, which is not the same", confined, got(s.AdminToken(ctx, confined.Digest))(t))
 }
 
 func testTokenRevision(t *testing.T, s manager.Store) {
