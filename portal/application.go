@@ -72,6 +72,9 @@ func (s *server) rename(v *visit) error {
 		return err
 	}
 	form := readApplicationForm(url.Values{"name": {a.Metadata.Name}, "title": v.form["title"]})
+	if !v.form.Has("title") {
+		form.Title, form.Errors.Title = a.Spec.Title, "Give a title, or leave it empty for the name alone."
+	}
 	if form.Errors == (applicationErrors{}) {
 		renamed := *a
 		renamed.Spec.Title = form.Title

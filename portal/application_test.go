@@ -34,6 +34,12 @@ func TestRenameApplication(t *testing.T) {
 	if a, err := e.applicationOf("acme", "checkout"); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `aria-invalid="true"`) || err != nil || a.Spec.Title != "Web <shop>" {
 		t.Errorf("a title that is too long: status %d, then %+v, %v", r.status, a, err)
 	}
+	if r := b.post("/applications/checkout/rename", nil); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, `value="Web &lt;shop&gt;"`) {
+		t.Errorf("without the field: status %d", r.status)
+	}
+	if a, err := e.applicationOf("acme", "checkout"); err != nil || a.Spec.Title != "Web <shop>" {
+		t.Errorf("without the field: %+v, %v", a, err)
+	}
 	if r := b.post("/applications/checkout/rename", url.Values{"title": {""}}); r.status != http.StatusSeeOther || !strings.Contains(b.get("/applications").body, ">checkout</h2>") {
 		t.Errorf("without a title the name is none: status %d", r.status)
 	}
