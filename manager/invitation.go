@@ -206,7 +206,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, password string) 
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPasswordLength(password); err != nil { // before anything depends on whether there is one: none is shorter
+	if err := checkNewPassword(i.Email, password); err != nil { // before anything depends on whether there is one: none is so
 		return nil, err
 	}
 	account, err := s.invitedAccount(ctx, i, password)

@@ -133,7 +133,7 @@ func (s *Service) SetPassword(ctx context.Context, actor Actor, partner, email, 
 // ChangePassword sets a member's own password; who does not know the current
 // one is throttled as at the login.
 func (s *Service) ChangePassword(ctx context.Context, actor Actor, partner, current, password string) error {
-	if err := checkPasswordLength(password); err != nil {
+	if err := checkNewPassword(normalEmail(actor.Name), password); err != nil {
 		return err
 	}
 	if _, err := s.checkPassword(ctx, actor.Name, current); err != nil {
@@ -143,7 +143,7 @@ func (s *Service) ChangePassword(ctx context.Context, actor Actor, partner, curr
 }
 
 func (s *Service) storePassword(ctx context.Context, actor Actor, partner, email, password string) error {
-	if err := checkPasswordLength(password); err != nil {
+	if err := checkNewPassword(email, password); err != nil {
 		return err
 	}
 	hash, err := s.passwords.hash(ctx, password)
@@ -155,9 +155,13 @@ func (s *Service) storePassword(ctx context.Context, actor Actor, partner, email
 	return err
 }
 
-func checkPasswordLength(password string) error {
+// checkNewPassword refuses what is no password for a member; email is a normal one.
+func checkNewPassword(email, password string) error {
 	if n := utf8.RuneCountInString(password); n < minPassword || n > maxPassword {
 		return invalid("password", fmt.Sprintf("must have %d to %d characters", minPassword, maxPassword))
+	}
+	if normalEmail(password) == email {
+		return invalid("password", "must not be the e-mail address, which others know")
 	}
 	return nil
 }

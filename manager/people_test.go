@@ -85,6 +85,7 @@ func TestPasswordRules(t *testing.T) {
 		{"acme", "dev@acme.test", "elevenchars", manager.CodeInvalid},
 		{"acme", "dev@acme.test", strings.Repeat("é", 257), manager.CodeInvalid},
 		{"acme", "dev@acme.test", strings.Repeat("é", 256), ""},
+		{"acme", "dev@acme.test", " Dev@acme.TEST", manager.CodeInvalid},
 		{"acme", "hank@globex.test", "correct horse battery", manager.CodeNotFound},
 		{"initech", "dev@acme.test", "correct horse battery", manager.CodeNotFound},
 	} {
@@ -94,6 +95,16 @@ func TestPasswordRules(t *testing.T) {
 	}
 	if _, err := s.Authenticate(ctx, "dev@acme.test", strings.Repeat("é", 256)); err != nil {
 		t.Errorf("a long password: %v", err)
+	}
+	if err := s.ChangePassword(ctx, person("dev@acme.test"), "acme", strings.Repeat("é", 256), "Dev@acme.test"); manager.CodeOf(err) != manager.CodeInvalid {
+		t.Errorf("a change to the email: %v", err)
+	}
+	link, err := s.Invite(ctx, admin, "acme", "Newcomer@acme.test", manager.RoleViewer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AcceptInvitation(ctx, link.Token, "newcomer@Acme.test"); manager.CodeOf(err) != manager.CodeInvalid {
+		t.Errorf("the email as the password of who is invited: %v", err)
 	}
 }
 

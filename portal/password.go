@@ -37,7 +37,7 @@ func (s *server) changePassword(v *visit) error {
 	return nil
 }
 
-const passwordRule = "Use 12 to 256 characters."
+const passwordRule = "Use 12 to 256 characters, and not your email address."
 
 // goOnAfter keeps this browser logged in after a new password, which ends all sessions.
 func (v *visit) goOnAfter(notice string) error {
