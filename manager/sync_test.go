@@ -164,9 +164,9 @@ func TestRetryCountsOnceAndGetsTheSameAnswer(t *testing.T) {
 		}
 	}
 	p.apply(first)
-	sums, err := s.Usage(context.Background(), manager.UsageQuery{GroupBy: []manager.UsageDimension{manager.ByPartner}})
-	if err != nil || len(sums) != 1 || sums[0].Requests != 3 {
-		t.Fatalf("usage %v, %v", sums, err)
+	usage, err := s.Usage(context.Background(), manager.UsageQuery{GroupBy: []manager.UsageDimension{manager.ByPartner}})
+	if err != nil || len(usage.Sums) != 1 || usage.Sums[0].Requests != 3 {
+		t.Fatalf("usage %v, %v", usage, err)
 	}
 	page, err := s.Requests(context.Background(), manager.RequestQuery{})
 	if err != nil || len(page.Items) != 1 || page.Items[0].Proxy != p.name() {
@@ -279,9 +279,9 @@ func TestUnbelievableUsage(t *testing.T) {
 	p.requests = []wire.Request{{Time: -1 << 63, RequestID: "\xff\n", Path: strings.Repeat("/\xc3", 9000), Status: 65535, PolicyVersion: 1<<64 - 1, Outcome: "path_not_canonical"}}
 	p.sync()
 	from := c.Now().Truncate(time.Minute)
-	sums, err := s.Usage(context.Background(), manager.UsageQuery{From: from, To: from.Add(time.Minute), GroupBy: []manager.UsageDimension{manager.ByPartner}})
-	if err != nil || len(sums) != 1 || sums[0].Requests != 5 {
-		t.Fatalf("usage of now: %v, %v", sums, err)
+	usage, err := s.Usage(context.Background(), manager.UsageQuery{From: from, To: from.Add(time.Minute), GroupBy: []manager.UsageDimension{manager.ByPartner}})
+	if err != nil || len(usage.Sums) != 1 || usage.Sums[0].Requests != 5 {
+		t.Fatalf("usage of now: %v, %v", usage, err)
 	}
 	page, err := s.Requests(context.Background(), manager.RequestQuery{})
 	if err != nil || len(page.Items) != 1 {

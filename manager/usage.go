@@ -79,6 +79,12 @@ type UsageSum struct {
 	Requests int64
 }
 
+// UsageAnswer is what a UsageQuery finds.
+type UsageAnswer struct {
+	From, To time.Time // whole minutes: what was summed is [From, To)
+	Sums     []UsageSum
+}
+
 // RequestRecord is one logged decision.
 type RequestRecord struct {
 	Time          time.Time

@@ -21,16 +21,27 @@ const (
 
 // Usage sums the usage of [From, To) by the dimensions of GroupBy. Without
 // From and To it is that of the last 24 hours; without one of them, that of the
-// 24 hours beside the other.
-func (s *Service) Usage(ctx context.Context, q UsageQuery) ([]UsageSum, error) {
+// 24 hours beside the other. Usage is kept by minutes, so that From is rounded
+// down and To up to whole ones; the answer says to which.
+func (s *Service) Usage(ctx context.Context, q UsageQuery) (*UsageAnswer, error) {
 	if err := s.span(&q.From, &q.To); err != nil {
 		return nil, err
 	}
+	q.From, q.To = q.From.Truncate(time.Minute), minuteAfter(q.To)
 	sums, err := s.store.UsageSums(ctx, q)
 	if err != nil {
 		return nil, s.unavailable("UsageSums", err)
 	}
-	return sums, nil
+	return &UsageAnswer{From: q.From, To: q.To, Sums: sums}, nil
+}
+
+// minuteAfter is the first whole minute that is not before t. What would be in
+// the year 10000 stays as it is: RFC 3339 has no such year.
+func minuteAfter(t time.Time) time.Time {
+	if whole := t.Add(time.Minute - 1).Truncate(time.Minute); whole.UTC().Year() < 10000 {
+		return whole
+	}
+	return t
 }
 
 // Requests lists logged requests of [From, To), newest first; the defaults are

@@ -14,11 +14,11 @@ import (
 
 func usageTotal(t *testing.T, s *manager.Service, q manager.UsageQuery) (n int64) {
 	t.Helper()
-	sums, err := s.Usage(context.Background(), q)
+	usage, err := s.Usage(context.Background(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, sum := range sums {
+	for _, sum := range usage.Sums {
 		n += sum.Requests
 	}
 	return n
@@ -57,6 +57,49 @@ func TestUsageSpans(t *testing.T) {
 	page, err := s.Requests(context.Background(), manager.RequestQuery{RequestID: "47"})
 	if err != nil || len(page.Items) != 1 {
 		t.Errorf("an old request is found by its id: %v, %v", page, err)
+	}
+}
+
+// Usage is kept by minutes: a window that begins or ends within one has all of it.
+func TestUsageIsOfWholeMinutes(t *testing.T) {
+	c := newClock()
+	s := newService(t, c)
+	p := newProcess(t, s, c, "one")
+	minute := c.Now().Truncate(time.Hour).Add(-time.Hour)
+	for i := range int64(4) {
+		p.usage = append(p.usage, wire.Usage{Minute: minute.Unix()/60 + i - 1, Partner: "acme", Product: "pay", Outcome: "admitted", Count: 1 << i})
+	}
+	p.sync()
+	for name, test := range map[string]struct {
+		from, to, first, end time.Duration // after the minute, which is a whole hour
+		want                 int64
+	}{
+		"whole minutes":              {0, time.Minute, 0, time.Minute, 2},
+		"begins within one":          {20 * time.Second, time.Minute, 0, time.Minute, 2},
+		"ends within one":            {0, time.Nanosecond, 0, time.Minute, 2},
+		"within one":                 {20 * time.Second, 50 * time.Second, 0, time.Minute, 2},
+		"within two":                 {59 * time.Second, 61 * time.Second, 0, 2 * time.Minute, 2 + 4},
+		"ends with the second":       {59 * time.Second, 2 * time.Minute, 0, 2 * time.Minute, 2 + 4},
+		"an hour":                    {0, time.Hour, 0, time.Hour, 2 + 4 + 8},
+		"an hour and a bit before":   {-time.Second, time.Hour, -time.Minute, time.Hour, 1 + 2 + 4 + 8},
+		"rounded to an hour's begin": {10 * time.Second, time.Hour, 0, time.Hour, 2 + 4 + 8},
+		"rounded to an hour's end":   {0, time.Hour - time.Second, 0, time.Hour, 2 + 4 + 8},
+	} {
+		for _, by := range [][]manager.UsageDimension{{manager.ByProduct}, {manager.ByPartner, manager.ByOperation}} { // sums of hours, and minutes
+			usage, err := s.Usage(t.Context(), manager.UsageQuery{From: minute.Add(test.from), To: minute.Add(test.to), GroupBy: by})
+			if err != nil || len(usage.Sums) != 1 || usage.Sums[0].Requests != test.want {
+				t.Errorf("%s by %v: %+v, %v; want %d", name, by, usage, err, test.want)
+				continue
+			}
+			if !usage.From.Equal(minute.Add(test.first)) || !usage.To.Equal(minute.Add(test.end)) {
+				t.Errorf("%s: from %v to %v", name, usage.From, usage.To)
+			}
+		}
+	}
+	end := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	usage, err := s.Usage(t.Context(), manager.UsageQuery{From: minute, To: end})
+	if err != nil || !usage.To.Equal(end) {
+		t.Errorf("until the end of time: %+v, %v", usage, err)
 	}
 }
 

@@ -23,7 +23,7 @@ func (s *server) usageFile(v *visit) error {
 	view, _, q := v.usageQuestion(e)
 	bucket := view.bucket()
 	q.GroupBy = []manager.UsageDimension{bucket, manager.ByEnvironment, manager.ByApplication, manager.ByProduct, manager.ByOperation, manager.ByOutcome}
-	sums, err := s.Service.Usage(v.ctx(), q)
+	usage, err := s.Service.Usage(v.ctx(), q)
 	if err != nil {
 		return err
 	}
@@ -31,8 +31,8 @@ func (s *server) usageFile(v *visit) error {
 	for i, dimension := range q.GroupBy {
 		header[i] = string(dimension)
 	}
-	rows := make([][]string, 0, len(sums))
-	for _, sum := range sums {
+	rows := make([][]string, 0, len(usage.Sums))
+	for _, sum := range usage.Sums {
 		row := make([]string, 0, len(header)+1)
 		for _, dimension := range q.GroupBy {
 			row = append(row, sum.Group[dimension])

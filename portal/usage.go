@@ -122,13 +122,13 @@ func (view *usageView) bucket() manager.UsageDimension {
 // breakdowns sums by product, application, operation and outcome from one query.
 func (v *visit) breakdowns(view *usageView, q manager.UsageQuery, e *scope, held holdings) error {
 	q.GroupBy = []manager.UsageDimension{manager.ByProduct, manager.ByApplication, manager.ByEnvironment, manager.ByOperation, manager.ByOutcome}
-	sums, err := v.Service.Usage(v.ctx(), q)
+	usage, err := v.Service.Usage(v.ctx(), q)
 	if err != nil {
 		return err
 	}
 	products, applications, outcomes, operations := tally{}, tally{}, tally{}, tally{}
 	var total, refused int64
-	for _, sum := range sums {
+	for _, sum := range usage.Sums {
 		product, environment := sum.Group[manager.ByProduct], sum.Group[manager.ByEnvironment]
 		application, operation, outcome := sum.Group[manager.ByApplication], sum.Group[manager.ByOperation], sum.Group[manager.ByOutcome]
 		bad := int64(0)
@@ -212,12 +212,12 @@ func outcomeRow(outcome string) usageRow {
 func (v *visit) steps(view *usageView, q manager.UsageQuery, span web.TimeRange) error {
 	bucket := view.bucket()
 	q.GroupBy = []manager.UsageDimension{bucket, manager.ByOutcome}
-	sums, err := v.Service.Usage(v.ctx(), q)
+	usage, err := v.Service.Usage(v.ctx(), q)
 	if err != nil {
 		return err
 	}
 	view.Steps = v.emptySteps(q, span.Step)
-	for _, sum := range sums {
+	for _, sum := range usage.Sums {
 		t, err := time.Parse(time.RFC3339, sum.Group[bucket])
 		if err != nil {
 			return err

@@ -350,12 +350,12 @@ func TestUsageIsExact(t *testing.T) {
 	m.tally(t, "acme", 25, 3, p)
 	p.Advance(4 * time.Second)
 	now := m.clock.Now()
-	sums, err := m.Usage(t.Context(), manager.UsageQuery{From: now.Add(-time.Hour), To: now.Add(time.Hour), GroupBy: []manager.UsageDimension{manager.ByOutcome}})
+	usage, err := m.Usage(t.Context(), manager.UsageQuery{From: now.Add(-time.Hour), To: now.Add(time.Hour), GroupBy: []manager.UsageDimension{manager.ByOutcome}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]uint64{}
-	for _, sum := range sums {
+	for _, sum := range usage.Sums {
 		got[sum.Group[manager.ByOutcome]] = uint64(sum.Requests)
 	}
 	if got["admitted"] != 15 || got["limit_exceeded"] != 10 {

@@ -137,12 +137,12 @@ func (c *changed) wantIDs(t *testing.T) {
 // counted is how many admitted requests of acme the manager knows of.
 func (m *realManager) counted(t *testing.T) int64 {
 	t.Helper()
-	sums, err := m.Usage(t.Context(), manager.UsageQuery{Match: manager.UsageKey{Partner: "acme", Outcome: "admitted"}})
+	usage, err := m.Usage(t.Context(), manager.UsageQuery{Match: manager.UsageKey{Partner: "acme", Outcome: "admitted"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var n int64
-	for _, sum := range sums {
+	for _, sum := range usage.Sums {
 		n += sum.Requests
 	}
 	return n

@@ -50,7 +50,11 @@ func (c *command) usage() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "usage",
 		Short: "Count requests by partner, product, operation, outcome or time",
-		Args:  noArguments,
+		Long: `Count requests by partner, product, operation, outcome or time.
+
+They are counted by the minute: --from is rounded down and --to up to whole minutes.
+The line below the table tells from when to when was counted.`,
+		Args: noArguments,
 	}
 	query := question(cmd, selection...)
 	cmd.Flags().StringSliceVar(&groups, "group-by", []string{"partner", "product", "environment", "outcome"},

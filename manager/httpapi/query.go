@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -94,7 +95,7 @@ func (q *query) moment(name string, now, otherwise time.Time) time.Time {
 		return otherwise
 	}
 	// A plus sign in a query is a space unless it is escaped; no time has a space.
-	if t, err := time.Parse(time.RFC3339, strings.ReplaceAll(given, " ", "+")); err == nil {
+	if t, err := time.Parse(time.RFC3339, strings.ReplaceAll(given, " ", "+")); err == nil && writable(t) {
 		return t.UTC()
 	}
 	if d, err := manager.ParseDuration(given); err == nil && d <= 0 {
@@ -104,12 +105,19 @@ func (q *query) moment(name string, now, otherwise time.Time) time.Time {
 	return otherwise
 }
 
+// writable tells whether an answer can have the time: RFC 3339 knows no year
+// before 0 or after 9999. A day before it can be the other end of a window.
+func writable(t time.Time) bool { return t.UTC().Year() > 0 && t.UTC().Year() < 10000 }
+
 // readDuration reads a positive duration of a body's field; empty gives otherwise.
 func readDuration(field, given string, otherwise time.Duration) (time.Duration, error) {
 	if given == "" {
 		return otherwise, nil
 	}
 	d, err := manager.ParseDuration(given)
+	if errors.Is(err, manager.ErrLongDuration) && !strings.HasPrefix(given, "-") {
+		return 0, errInvalid(field, "is %q, which is too long; write a shorter one, such as 24h or 30d", given)
+	}
 	if err != nil || d < 0 {
 		return 0, errInvalid(field, "is %q; write a duration such as 24h or 30d", given)
 	}

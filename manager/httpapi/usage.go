@@ -71,12 +71,12 @@ func (a *api) usage(c *gin.Context) error {
 	if q.err != nil {
 		return q.err
 	}
-	sums, err := a.service.Usage(c.Request.Context(), uq)
+	usage, err := a.service.Usage(c.Request.Context(), uq)
 	if err != nil {
 		return err
 	}
-	answer := rest.Usage{From: from, To: to, Rows: []map[string]any{}}
-	for _, s := range sums {
+	answer := rest.Usage{From: usage.From, To: usage.To, Rows: []map[string]any{}}
+	for _, s := range usage.Sums {
 		row := map[string]any{"requests": s.Requests}
 		for _, d := range uq.GroupBy {
 			row[string(d)] = s.Group[d]

@@ -54,6 +54,32 @@ func TestUsageAnswers(t *testing.T) {
 	}
 }
 
+// A window within a minute has that minute, and says so.
+func TestUsageWithinAMinute(t *testing.T) {
+	a, at := withUsage(t)
+	var answer struct {
+		From, To time.Time
+		Rows     []struct{ Requests int }
+	}
+	within := "?from=" + at.Add(20*time.Second).Format(time.RFC3339) + "&to=" + at.Add(50*time.Second).Format(time.RFC3339)
+	a.must(&answer, "GET", "/api/v1/usage"+within, "")
+	if len(answer.Rows) != 1 || answer.Rows[0].Requests != 3 || !answer.From.Equal(at) || !answer.To.Equal(at.Add(time.Minute)) {
+		t.Errorf("%+v, want 3 requests from %v on", answer, at)
+	}
+	a.must(&answer, "GET", "/api/v1/usage?from=-1s", "")
+	if answer.From.Second() != 0 || answer.To.Second() != 0 || !answer.From.Before(answer.To) {
+		t.Errorf("%+v is not of whole minutes", answer)
+	}
+	if got := a.do("GET", "/api/v1/usage?to=9999-12-31T23:59:59Z", ""); got.status != 200 {
+		t.Errorf("until the end of time: %d %s", got.status, got.body)
+	}
+	for _, query := range []string{"?to=9999-12-31T23:59:59-01:00", "?from=0000-01-01T00:00:00%2B01:00", "?from=" + at.Format(time.RFC3339) + "&to=" + at.Format(time.RFC3339)} {
+		if got := a.do("GET", "/api/v1/usage"+query, ""); got.status != 422 {
+			t.Errorf("%s: %d %s", query, got.status, got.body)
+		}
+	}
+}
+
 func TestRequestAnswers(t *testing.T) {
 	a, at := withUsage(t)
 	var page struct {

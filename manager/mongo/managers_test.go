@@ -17,11 +17,11 @@ import (
 
 func admittedUsage(t *testing.T, n *node) (sum int64) {
 	t.Helper()
-	rows, err := n.Usage(t.Context(), manager.UsageQuery{Match: manager.UsageKey{Outcome: "admitted"}})
+	usage, err := n.Usage(t.Context(), manager.UsageQuery{Match: manager.UsageKey{Outcome: "admitted"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range rows {
+	for _, row := range usage.Sums {
 		sum += row.Requests
 	}
 	return sum

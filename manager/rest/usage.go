@@ -8,7 +8,7 @@ import (
 
 // Usage has one row a group; each row has the grouped fields and "requests".
 type Usage struct {
-	From time.Time        `json:"from"`
+	From time.Time        `json:"from"` // whole minutes
 	To   time.Time        `json:"to"`
 	Rows []map[string]any `json:"rows"`
 }

@@ -31,17 +31,20 @@ type outcomeRow struct {
 func (v *visit) usage(match manager.UsageKey, to func(outcome string) string) (usageView, error) {
 	hour := v.Now().UTC().Truncate(time.Hour)
 	from, sums, products := hour.Add(-23*time.Hour), map[string]int64{}, v.Service.ProductsOf(v.grant())
-	rows, err := v.Service.Usage(v.ctx(), manager.UsageQuery{
+	usage, err := v.Service.Usage(v.ctx(), manager.UsageQuery{
 		Match: match, From: from, To: hour.Add(time.Hour), GroupBy: []manager.UsageDimension{manager.ByProduct, manager.ByOutcome},
 	})
-	for _, row := range rows {
+	if err != nil {
+		return usageView{}, err
+	}
+	for _, row := range usage.Sums {
 		if products == nil || slices.Contains(products, row.Group[manager.ByProduct]) {
 			sums[row.Group[manager.ByOutcome]] += row.Requests
 		}
 	}
 	view := usageOf(sums, to)
 	view.Since = web.MomentOf(from, from.Format("2 Jan, 15:04"))
-	return view, err
+	return view, nil
 }
 
 func usageOf(sums map[string]int64, to func(outcome string) string) usageView {
