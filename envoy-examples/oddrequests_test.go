@@ -112,12 +112,13 @@ func corpusKeys(t *testing.T, b *backend) (keys map[string]string, version int64
 		t.Fatal(err)
 	}
 	keys["unissued"] = unissuedKey()
-	expired, err := b.CreateKey(t.Context(), "acme", "app", "sandbox", "1ms")
+	expired := b.key(t, "acme", "app", "sandbox")
+	keys["acme-expired"] = expired.Key
+	next, err := b.RotateKey(t.Context(), expired.ID, "1ms") // no key is made for less than a minute
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys["acme-expired"] = expired.Key
-	return keys, max(version, expired.PolicyVersion)
+	return keys, max(version, next.PolicyVersion)
 }
 
 // oddRun is the corpus against one edge.

@@ -161,6 +161,7 @@ func TestAdminTokens(t *testing.T) {
 		{"x", manager.TokenOperator, []string{" "}, 0, manager.CodeInvalid},
 		{"x", manager.TokenOperator, []string{}, 0, manager.CodeInvalid},
 		{"x", manager.TokenOperator, nil, -1, manager.CodeInvalid},
+		{"x", manager.TokenOperator, nil, 1, manager.CodeInvalid},
 		{"x", manager.TokenOperator, nil, 11 * 365 * 24 * time.Hour, manager.CodeInvalid},
 	} {
 		if _, err := s.CreateAdminToken(ctx, admin, bad.name, bad.role, bad.teams, bad.life); manager.CodeOf(err) != bad.want {

@@ -11,6 +11,7 @@ import (
 
 // Bounds of credentials.
 const (
+	minLife            = time.Minute // of tokens too; a shorter one would be over before it can be used
 	maxKeyLife         = 10 * 365 * 24 * time.Hour
 	maxOverlap         = 90 * 24 * time.Hour
 	maxApplicationKeys = 1_000 // live ones of one application
@@ -60,13 +61,13 @@ func (r *Credential) live(now time.Time) bool {
 }
 
 // CreateCredential makes a key of an application. expiresIn 0 means that it
-// never expires.
+// never expires; any other is minLife or more.
 func (s *Service) CreateCredential(ctx context.Context, actor Actor, partner, application, environment string, expiresIn time.Duration) (*NewKey, error) {
 	if err := s.authorize(ctx, actor, partner, RoleDeveloper); err != nil {
 		return nil, err
 	}
-	if expiresIn < 0 || expiresIn > maxKeyLife {
-		return nil, invalid("expires_in", fmt.Sprintf("%v is out of range; give up to %v, or 0 for a key that never expires", expiresIn, maxKeyLife))
+	if expiresIn != 0 && (expiresIn < minLife || expiresIn > maxKeyLife) {
+		return nil, invalid("expires_in", fmt.Sprintf("%v is out of range; give 1m to %dd, or nothing for a key that never expires", expiresIn, maxKeyLife/(24*time.Hour)))
 	}
 	key, digest, id := newKey(environment)
 	created := &Credential{Application: application, Environment: environment, Digest: digest}

@@ -125,7 +125,7 @@ func TestCredentialViews(t *testing.T) {
 		}
 		return key.ID
 	}
-	active, expiring, expired, revoked := create(0), create(time.Hour), create(time.Second), create(0)
+	active, expiring, expired, revoked := create(0), create(time.Hour), create(time.Minute), create(0)
 	if _, err := s.RevokeCredential(ctx, admin, revoked); err != nil {
 		t.Fatal(err)
 	}
@@ -247,6 +247,8 @@ func TestKeysThatCannotBe(t *testing.T) {
 		{"acme", "screening", "sandbox", 0, manager.CodeNotFound},
 		{"acme", "checkout", "staging", 0, manager.CodeInvalid},
 		{"acme", "checkout", "sandbox", -1, manager.CodeInvalid},
+		{"acme", "checkout", "sandbox", 1, manager.CodeInvalid},
+		{"acme", "checkout", "sandbox", time.Minute - 1, manager.CodeInvalid},
 		{"acme", "checkout", "sandbox", 11 * 365 * 24 * time.Hour, manager.CodeInvalid},
 	} {
 		if _, err := s.CreateCredential(ctx, admin, tt.partner, tt.application, tt.environment, tt.life); manager.CodeOf(err) != tt.want {

@@ -55,7 +55,7 @@ func (t *AdminToken) TokenState(now time.Time) string {
 	return CredentialActive
 }
 
-// CreateAdminToken makes a token; expiresIn 0 means that it never expires. A
+// CreateAdminToken makes a token; expiresIn 0 means that it never expires, and any other is minLife or more. A
 // name is used once: it stands for this token in the audit log for ever. Without
 // teams, nil, it is not confined to any.
 func (s *Service) CreateAdminToken(ctx context.Context, actor Actor, name string, role TokenRole, teams []string, expiresIn time.Duration) (*NewToken, error) {
@@ -111,8 +111,8 @@ func checkToken(name string, role TokenRole, teams []string, expiresIn time.Dura
 			p.add(0, index("teams", i), "must be the name of a provider team, as products name theirs")
 		}
 	}
-	if expiresIn < 0 || expiresIn > maxTokenLife {
-		p.addf(0, "expires_in", "%v is out of range; give up to %v, or leave it out for a token that never expires", expiresIn, maxTokenLife)
+	if expiresIn != 0 && (expiresIn < minLife || expiresIn > maxTokenLife) {
+		p.addf(0, "expires_in", "%v is out of range; give 1m to %dd, or leave it out for a token that never expires", expiresIn, maxTokenLife/(24*time.Hour))
 	}
 	return p.err("the token is not valid")
 }
