@@ -244,3 +244,30 @@ func TestApply(t *testing.T) {
 		t.Errorf("half of a bad apply was written: %d", got.status)
 	}
 }
+
+// HEAD answers as GET does, with no body, to those who may read and to no others.
+func TestHead(t *testing.T) {
+	a := withEstate(t)
+	for _, path := range []string{"/api/v1/plans", "/api/v1/partners/acme", "/api/v1/partners/acme/credentials", "/api/v1/policy", "/api/v1/usage", "/api/v1/plans/nothing"} {
+		got, head := a.do("GET", path, ""), a.do("HEAD", path, "")
+		if head.status != got.status || head.body != "" || head.header.Get("Content-Type") != got.header.Get("Content-Type") || head.header.Get("ETag") != got.header.Get("ETag") {
+			t.Errorf("HEAD %s: %d %v, GET: %d %v", path, head.status, head.header, got.status, got.header)
+		}
+	}
+	if got := a.do("HEAD", "/api/v1/plans", "", "Authorization", ""); got.status != http.StatusUnauthorized {
+		t.Errorf("without a token: %d", got.status)
+	}
+	if got := a.do("HEAD", "/api/v1/apply", ""); got.status != http.StatusMethodNotAllowed {
+		t.Errorf("what cannot be had: %d", got.status)
+	}
+}
+
+// What is too long to be counted is told from what is no duration.
+func TestLongLifetime(t *testing.T) {
+	a := withEstate(t)
+	for given, want := range map[string]string{"9999999h": "too long", "99999d": "too long", "soon": "write a duration", "1ns": "give 1m to 3650d"} {
+		if got := a.do("POST", credentials, `{"environment":"sandbox","expires_in":"`+given+`"}`); got.status != 422 || !strings.Contains(got.body, want) {
+			t.Errorf("%s: %d %s", given, got.status, got.body)
+		}
+	}
+}

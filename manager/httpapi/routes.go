@@ -36,6 +36,11 @@ func (a *api) routes(registry *prometheus.Registry) []route {
 			all[i].path = "/api/v1" + all[i].path
 		}
 	}
+	for _, r := range all { // what can be had can be asked for without its body
+		if r.method == get {
+			all = append(all, route{http.MethodHead, r.path, r.needs, r.answer})
+		}
+	}
 	return all
 }
 
@@ -61,9 +66,6 @@ func (a *api) openRoutes(registry *prometheus.Registry) []route {
 			metrics.ServeHTTP(c.Writer, c.Request)
 			return nil
 		}})
-	}
-	for _, r := range all { // load balancers and downloads ask with HEAD
-		all = append(all, route{http.MethodHead, r.path, r.needs, r.answer})
 	}
 	return all
 }
