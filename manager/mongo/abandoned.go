@@ -36,13 +36,14 @@ type idleTransaction struct {
 	since time.Time
 }
 
-// idleTransactions are those of managers that have written something: others
-// are in nobody's way. A user may see and end its own, without any privilege.
-func idleTransactions(ctx context.Context, admin *driver.Database) (found []idleTransaction, err error) {
+// idleTransactions are those of managers and commands on the database that have
+// written something: others are in nobody's way. A user may see and end its own,
+// without any privilege.
+func idleTransactions(ctx context.Context, admin *driver.Database, database string) (found []idleTransaction, err error) {
 	cursor, err := admin.Aggregate(ctx, driver.Pipeline{
 		{{Key: "$currentOp", Value: bson.D{{Key: "idleSessions", Value: true}}}},
 		{{Key: "$match", Value: bson.D{
-			{Key: "type", Value: "idleSession"}, {Key: "appName", Value: appName}, {Key: "locks.Global", Value: "w"},
+			{Key: "type", Value: "idleSession"}, {Key: "appName", Value: bson.D{{Key: "$in", Value: bson.A{managerApp + database, commandApp + database}}}}, {Key: "locks.Global", Value: "w"},
 			{Key: "transaction.parameters.txnNumber", Value: bson.D{{Key: "$exists", Value: true}}},
 		}}},
 		{{Key: "$project", Value: bson.D{
@@ -53,6 +54,11 @@ func idleTransactions(ctx context.Context, admin *driver.Database) (found []idle
 		return nil, err
 	}
 	return found, cursor.All(ctx, &found)
+}
+
+// admin is the database to ask for $currentOp, which takes no other read concern.
+func (s *Store) admin() *driver.Database {
+	return s.client.Database("admin", options.Database().SetReadConcern(readconcern.Local()))
 }
 
 // unblock looks again and again until ctx ends, which a call's does with the call.
@@ -73,8 +79,8 @@ func (s *Store) unblock(ctx context.Context) {
 // Where a manager only stood still, its commit fails, and it begins anew: a
 // transaction that was ended is not stored, and one that is stored has ended.
 func (s *Store) endAbandoned(ctx context.Context) error {
-	admin := s.client.Database("admin", options.Database().SetReadConcern(readconcern.Local())) // the only one that $currentOp takes
-	idle, err := idleTransactions(ctx, admin)
+	admin := s.admin()
+	idle, err := idleTransactions(ctx, admin, s.db.Name())
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func TestAbandonedTransaction(t *testing.T) {
 		{"proxy", "p", func() error { return s.DeleteProxiesBefore(t.Context(), time.Unix(2, 0)) }}, // in no transaction: the server waits
 	} {
 		foreign := open(t, url, "backup", "meta", "other") // one for each call, since MongoDB ends it after a minute
-		session := open(t, url, "partnergate", left.collection, left.id)
+		session := open(t, url, "partnergate "+databaseOf(url), left.collection, left.id)
 		began := time.Now()
 		if err := left.call(); err != nil {
 			t.Errorf("with a transaction left open in %s: %v", left.collection, err)

@@ -23,8 +23,12 @@ const schemaVersion = 1
 // defaultDatabase is used where the URL names none.
 const defaultDatabase = "partnergate"
 
-// appName is what the server knows the connections of managers by.
-const appName = "partnergate"
+// The server knows connections by these words before the name of the database:
+// those of managers, and those of commands that read or replace what is stored.
+const (
+	managerApp = "partnergate "
+	commandApp = "partnergate-command "
+)
 
 // meta is the one document of its collection.
 type meta struct {
@@ -53,8 +57,15 @@ func (m *meta) changedAt() time.Time {
 // Open opens the store in the database that the URL names, mongodb://host/database,
 // partnergate where it names none. It makes collections and indices that are
 // missing. Errors say what to do, and hold no password.
-func Open(ctx context.Context, url string) (*Store, error) {
-	o := options.Client().ApplyURI(url).SetAppName(appName).SetRetryReads(true).SetRetryWrites(true).
+func Open(ctx context.Context, url string) (*Store, error) { return open(ctx, url, managerApp) }
+
+// OpenForCommand is Open for what is no manager, so that Managers does not count it.
+func OpenForCommand(ctx context.Context, url string) (*Store, error) {
+	return open(ctx, url, commandApp)
+}
+
+func open(ctx context.Context, url, app string) (*Store, error) {
+	o := options.Client().ApplyURI(url).SetAppName(app + databaseOf(url)).SetRetryReads(true).SetRetryWrites(true).
 		SetReadPreference(readpref.Primary()).SetReadConcern(readconcern.Majority()).SetWriteConcern(majority()).
 		SetServerSelectionTimeout(Patience)
 	client, err := driver.Connect(o)

@@ -15,14 +15,17 @@ import (
 	"time"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/lockfile"
 )
 
-// Store is a manager.Store in one SQLite file. Make one with Open. It is safe
-// for concurrent use; several processes on one machine may open the same file.
+// Store is a manager.Store in one SQLite file. Make one with Open, or
+// OpenAlone. It is safe for concurrent use; several processes on one machine may
+// open the same file.
 type Store struct {
 	writer *sql.DB // one connection, whose transactions take the write lock at once
 	reader *sql.DB
-	few    int // fewRequests
+	few    int            // fewRequests
+	lock   *lockfile.Lock // nil, but for OpenAlone
 }
 
 var _ manager.Store = (*Store)(nil)
@@ -35,7 +38,7 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close ends all connections. What was committed stays.
 func (s *Store) Close() error {
-	return errors.Join(s.reader.Close(), s.writer.Close())
+	return errors.Join(s.reader.Close(), s.writer.Close(), s.lock.Release())
 }
 
 // transaction keeps each statement prepared until its end, so that loops
