@@ -19,6 +19,7 @@ func (c *command) keys() *cobra.Command {
 
 func (c *command) keysCreate() *cobra.Command {
 	var partner, application, environment, expiresIn string
+	var w waiting
 	cmd := &cobra.Command{
 		Use:   "create --partner P --application A --environment E",
 		Short: "Make a key; it is shown once",
@@ -28,13 +29,20 @@ func (c *command) keysCreate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.printKey(key)
+			if err := c.printKey(key); err != nil || !w.wanted { // before it waits: the key is shown nowhere else
+				return err
+			}
+			if err := c.awaitProxies(ctx, api, key.PolicyVersion, w.timeout); err != nil {
+				return fmt.Errorf("the key %s is made, but %w", key.ID, err)
+			}
+			return nil
 		}),
 	}
 	cmd.Flags().StringVar(&partner, "partner", "", "partner that the key identifies")
 	cmd.Flags().StringVar(&application, "application", "", "application that uses the key")
 	cmd.Flags().StringVar(&environment, "environment", "", "environment that the key belongs to, such as sandbox")
 	cmd.Flags().StringVar(&expiresIn, "expires-in", "", "how long the key is valid, such as 720h or 30d; never expires without it")
+	w.flags(cmd, "until all live proxies know it")
 	required(cmd, "partner", "application", "environment")
 	return c.printsAnswer(cmd)
 }
@@ -112,8 +120,7 @@ func (c *command) keysRotate() *cobra.Command {
 }
 
 func (c *command) keysRevoke() *cobra.Command {
-	var wait bool
-	var timeout time.Duration
+	var w waiting
 	cmd := &cobra.Command{
 		Use:               "revoke ID",
 		Short:             "End a key at once",
@@ -124,18 +131,28 @@ func (c *command) keysRevoke() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !wait {
+			if !w.wanted {
 				return c.printVersion(version, "The key %s is revoked.", args[0])
 			}
-			if err := c.awaitProxies(ctx, api, version, timeout); err != nil {
+			if err := c.awaitProxies(ctx, api, version, w.timeout); err != nil {
 				return fmt.Errorf("the key %s is revoked, but %w", args[0], err)
 			}
 			return c.printVersion(version, "The key %s is revoked; all live proxies refuse it.", args[0])
 		}),
 	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "until all live proxies refuse it")
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "with --wait: how long to wait before giving up")
+	w.flags(cmd, "until all live proxies refuse it")
 	return c.printsAnswer(cmd)
+}
+
+// waiting is whether a command waits for the proxies, and for how long.
+type waiting struct {
+	wanted  bool
+	timeout time.Duration
+}
+
+func (w *waiting) flags(cmd *cobra.Command, until string) {
+	cmd.Flags().BoolVar(&w.wanted, "wait", false, until)
+	cmd.Flags().DurationVar(&w.timeout, "timeout", time.Minute, "with --wait: how long to wait before giving up")
 }
 
 // longestWait is how long one call may wait at the manager.
