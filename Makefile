@@ -40,7 +40,7 @@ help: ## Show this list
 	@echo '  make run GATEWAY=envoy EXAMPLE=hardened   the real Envoy $(ENVOY_VERSION) instead of the embedded gateway'
 	@echo '  make run STORE=mongodb                    a local MongoDB and two managers'
 	@echo '  make run STORE=sqlite:///tmp/demo.db      keep the demo data in another file'
-	@echo '  make run ARGS="--port-offset 100"         any flag of partnergate demo'
+	@echo '  make run ARGS="--port-offset 100"         a second demo beside the first; any flag of partnergate demo'
 
 build: $(BINARY) $(WASM_FILES) ## Build everything into build/: the binary and the four wasm files
 

@@ -28,7 +28,12 @@ The file holds password hashes, digests and names: keep it as safe as the store.
 		Example: `  partnergate dump --store mongodb://db:27017/partnergate?replicaSet=rs0 -o partnergate.jsonl`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.withStore(cmd.Context(), store, true, func(s manager.Store) error {
+			if path, ok := strings.CutPrefix(store, "sqlite://"); ok {
+				if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+					return fmt.Errorf("there is no store at %s", filepath.Clean(path))
+				}
+			}
+			return c.withStore(cmd.Context(), store, c.wiring.OpenBeside, func(s manager.Store) error {
 				summary, err := c.writeDump(cmd.Context(), s, file)
 				if err == nil {
 					c.tell("Written", summary)
@@ -67,8 +72,8 @@ func (c *command) restore() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore --store URL FILE",
 		Short: "Read a backup into an empty store",
-		Long: `Reads what dump wrote into a store of any kind, after checking that the file is whole. No manager may run on the store.
-The store gets a lineage of its own: proxies follow it, even where its policy version is lower than theirs.`,
+		Long: `Reads what dump wrote into a store of any kind, after checking that the file is whole. No manager may run on the store:
+restore refuses where it finds one. The store gets a lineage of its own: proxies follow it, even where its policy version is lower than theirs.`,
 		Example: `  partnergate restore --store sqlite:///var/lib/partnergate/partnergate.db partnergate.jsonl`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, arguments []string) error {
@@ -77,7 +82,7 @@ The store gets a lineage of its own: proxies follow it, even where its policy ve
 				return fmt.Errorf("read the backup: %w", err)
 			}
 			defer func() { _ = file.Close() }() // only read
-			return c.withStore(cmd.Context(), store, false, func(s manager.Store) error {
+			return c.withStore(cmd.Context(), store, c.openAlone, func(s manager.Store) error {
 				summary, err := backup.Restore(cmd.Context(), s, file, force)
 				if err == nil {
 					c.tell("Restored", summary)
@@ -97,22 +102,23 @@ func (c *command) storeFlag(cmd *cobra.Command, store *string) {
 	hidePassword(cmd.Flags().Lookup("store"))
 }
 
-// withStore opens a store; old says that it must be there already.
-func (c *command) withStore(ctx context.Context, url string, old bool, use func(manager.Store) error) error {
+// withStore opens a store for as long as it is used.
+func (c *command) withStore(ctx context.Context, url string, open func(context.Context, string) (manager.Store, error), use func(manager.Store) error) error {
 	if url == "" {
 		return &usageError{fmt.Errorf("no store is given; name it with --store or %s", server.StoreVariable)}
 	}
-	if path, ok := strings.CutPrefix(url, "sqlite://"); ok && old {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("there is no store at %s", filepath.Clean(path))
-		}
-	}
 	defer c.slowly("Reading and writing")()
-	store, err := c.wiring.Server.OpenStore(ctx, url)
+	store, err := open(ctx, url)
 	if err != nil {
 		return err
 	}
 	return errors.Join(use(store), store.Close())
+}
+
+func (c *command) openAlone(ctx context.Context, url string) (manager.Store, error) {
+	return c.wiring.OpenAlone(ctx, url, func(warning string) {
+		_, _ = fmt.Fprintln(c.process.Stderr, "Warning: "+warning)
+	})
 }
 
 // tell goes to standard error: standard output may be the backup.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/client"
 	"github.com/partnergate/partnergate/manager/server"
 )
@@ -25,9 +26,14 @@ type Process struct {
 	Executable string
 }
 
-// Wiring is what the program puts together for the commands that run servers.
+// Wiring is what the program puts together for the commands that run servers, or
+// use a store themselves.
 type Wiring struct {
 	Server server.Wiring
+	// OpenBeside opens a store on which managers may run, OpenAlone one on which
+	// none does: it refuses where one does, and warns where that is not known.
+	OpenBeside func(ctx context.Context, url string) (manager.Store, error)
+	OpenAlone  func(ctx context.Context, url string, warn func(string)) (manager.Store, error)
 }
 
 // Run runs the command and returns its exit code: 0 for success, 1 for failure,

@@ -11,9 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/lockfile"
 	"github.com/partnergate/partnergate/manager/mongo/mongod"
 	"github.com/partnergate/partnergate/manager/server"
 )
@@ -62,7 +62,7 @@ func Run(ctx context.Context, o Options, wiring server.Wiring) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = d.logFile.Close() }() // what could be written is written
+	defer d.leave()
 	err = d.start(ctx, wiring)
 	if err == nil {
 		d.announce()
@@ -81,6 +81,7 @@ type demo struct {
 	dir     string // absolute
 	scene   *scene
 	state   *state
+	lock    *lockfile.Lock // of the folder
 	logFile *os.File
 	logger  *slog.Logger
 	facts   Facts
@@ -104,6 +105,33 @@ func prepare(o Options) (*demo, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the demo's data: %w; choose another with --data", err)
 	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	d, err := prepareIn(dir, o)
+	if err != nil {
+		return nil, errors.Join(err, lock.Release())
+	}
+	d.lock = lock
+	return d, nil
+}
+
+// lockFolder keeps a second demo from taking the keys and tokens of the first.
+func lockFolder(dir string) (*lockfile.Lock, error) {
+	lock, err := lockfile.Take(filepath.Join(dir, "demo.lock"))
+	var held *lockfile.HeldError
+	switch {
+	case errors.As(err, &held):
+		return nil, fmt.Errorf("another demo (%s) has its data in the folder %s: end it; or, for a second one beside it, give a folder of its own with --data, and other ports with --port-offset",
+			held.Holder, dir)
+	case err != nil:
+		return nil, fmt.Errorf("%w; choose another folder with --data", err)
+	}
+	return lock, nil
+}
+
+func prepareIn(dir string, o Options) (*demo, error) {
 	state, err := loadState(filepath.Join(dir, "demo.json"))
 	if err != nil {
 		return nil, err
@@ -119,6 +147,12 @@ func prepare(o Options) (*demo, error) {
 		o.Progress = io.Discard
 	}
 	return &demo{Options: o, dir: dir, scene: sceneOf(o.Example), state: state, logFile: file, logger: slog.New(slog.NewJSONHandler(file, nil))}, nil
+}
+
+// leave gives back what prepare took.
+func (d *demo) leave() {
+	_ = d.logFile.Close() // what could be written is written
+	_ = d.lock.Release()  // the process ends anyway
 }
 
 func (d *demo) start(ctx context.Context, wiring server.Wiring) error {
@@ -255,8 +289,4 @@ func (d *demo) stop() error {
 	}
 	return errors.Join(errs...)
 }
-
-// answerTimeout is how long a gateway may take until it answers: seconds, where the machine is not busy.
-const answerTimeout = 3 * time.Minute
-
 func (d *demo) service() *manager.Service { return d.servers[0].Service() }

@@ -2,17 +2,14 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	envoyexamples "github.com/partnergate/partnergate/envoy-examples"
 	"github.com/partnergate/partnergate/manager/gateway"
@@ -81,114 +78,6 @@ func portOf(address string) int {
 	}
 	n, _ := strconv.Atoi(u.Port())
 	return n
-}
-
-// awaitAnswers returns once the gateway answers as it will from then on: it
-// has the policy version given or a newer one, and admits the demo's keys.
-func (d *demo) awaitAnswers(ctx context.Context, version int64) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout,
-		fmt.Errorf("the gateway does not admit calls after %s; %s tells why", answerTimeout, d.logFile.Name()))
-	defer cancel()
-	err := poll(ctx, func() bool { return d.ask(ctx, "", d.scene.flooded).PolicyVersion >= version })
-	if err != nil {
-		return err
-	}
-	d.progress("Waiting until the gateway admits calls …")
-	if err := d.awaitLeases(ctx); err != nil {
-		return err
-	}
-	// By its leases the manager knows of the gateway, whose other workers it then waits for.
-	workers, end := context.WithTimeout(ctx, workersTimeout)
-	defer end()
-	if _, err := d.service().AwaitAcknowledged(workers, version); err != nil && workers.Err() == nil {
-		return err
-	}
-	if !d.ranBefore(ctx) {
-		return nil
-	}
-	select { // what the gateway of the run before held may be spent
-	case <-time.After(burstsFill):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// workersTimeout is how long all workers may take. It is more than the 15 s after which another proxy of the same store, that is gone,
-// is waited for no more.
-const workersTimeout = 20 * time.Second
-
-// burstsFill is burst by rate, the same in all plans of the estates.
-const burstsFill = 2 * time.Second
-
-// awaitLeases returns once the gateway admits the demo's keys to what the page shows.
-func (d *demo) awaitLeases(ctx context.Context) error {
-	for _, at := range d.scene.served {
-		key, ok := d.key(at.variable)
-		if !ok {
-			continue // somebody has removed the application
-		}
-		if err := poll(ctx, func() bool { return d.ask(ctx, key, at).Status == http.StatusOK }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// key is that of a variable, in this run.
-func (d *demo) key(variable string) (key string, ok bool) {
-	for _, k := range d.facts.Keys {
-		if k.Variable == variable {
-			return k.Key, true
-		}
-	}
-	return "", false
-}
-
-// ranBefore tells whether there was a run lately.
-func (d *demo) ranBefore(ctx context.Context) bool {
-	proxies, err := d.service().Proxies(ctx)
-	return err == nil && len(proxies) > 1
-}
-
-// poll asks again and again, since a proxy tells nobody when it is so far.
-func poll(ctx context.Context, done func() bool) error {
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-again.C:
-		}
-	}
-	return nil
-}
-
-// answer is what poll needs to know of the gateway's answer; zero where there was none.
-type answer struct {
-	Status        int   `json:"-"`
-	PolicyVersion int64 `json:"policy_version"` // refusals carry it
-}
-
-// ask makes a call with a key, without one for "".
-func (d *demo) ask(ctx context.Context, key string, at place) (a answer) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.facts.GatewayURL+at.path, nil)
-	if err != nil {
-		return answer{}
-	}
-	request.Host = at.host
-	if key != "" {
-		request.Header.Set("X-Api-Key", key)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return answer{}
-	}
-	defer func() { _ = response.Body.Close() }()  // only read
-	_ = json.NewDecoder(response.Body).Decode(&a) // an answer without it has no version
-	a.Status = response.StatusCode
-	return a
 }
 
 // at is the URL of a path on a host of the estate, at this run's gateway.

@@ -114,7 +114,7 @@ func TestTakenPorts(t *testing.T) {
 	}
 	for _, want := range []string{
 		"port " + strconv.Itoa(ports[0]) + ", for the manager, is taken", "--manager-port", "ss -ltnp",
-		"port " + strconv.Itoa(ports[1]) + ", for the risk upstream, is taken", "--risk-port", "--port-offset",
+		"port " + strconv.Itoa(ports[1]) + ", for the risk upstream, is taken", "--risk-port", "--port-offset", "a folder of its own", "--data",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q:\n%v", want, err)

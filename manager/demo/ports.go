@@ -72,7 +72,7 @@ func (p Ports) check(gateway string, managers int, mongodb bool) error {
 	if errs == nil {
 		return nil
 	}
-	return errors.New(strings.Join(errs, "\n"))
+	return errors.New(strings.Join(errs, "\n") + "\na second demo beside the first needs a folder of its own, too: --port-offset takes another one by itself, where --data is not given")
 }
 
 // explain says which port is the trouble, how to find who has it, and what to do.

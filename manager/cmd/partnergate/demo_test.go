@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -260,6 +261,64 @@ func (r *demoRun) checkRevoke() {
 	}
 }
 
+// refuseSecond starts others with the demo's data, which must end at once and change nothing.
+func (r *demoRun) refuseSecond(data string) {
+	r.t.Helper()
+	file := filepath.Join(data, "demo.json")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	o := demo.Options{Gateway: demo.Embedded, Example: "quickstart", ModulesDir: modules, Out: io.Discard, Started: func(demo.Facts) { r.t.Error("a second demo has started") }}
+	refuse := func(folder, store string, words ...string) {
+		r.t.Helper()
+		o.DataDir, o.Store = folder, store
+		err := demo.Run(r.t.Context(), o, wiring().Server)
+		for _, word := range words {
+			if err == nil || !strings.Contains(err.Error(), word) {
+				r.t.Errorf("folder %s, store %q: the error lacks %q: %v", folder, store, word, err)
+			}
+		}
+	}
+	for _, store := range []string{"", demo.MongoDB, "sqlite://" + filepath.Join(r.t.TempDir(), "other.db")} {
+		refuse(data, store, data, "process "+strconv.Itoa(os.Getpid()), "--data", "--port-offset")
+	}
+	refuse(filepath.Join(r.t.TempDir(), "data"), "sqlite://"+filepath.Join(data, "demo.db"), filepath.Join(data, "demo.db"), "in use by process "+strconv.Itoa(os.Getpid()), "another file")
+	if after, err := os.ReadFile(file); err != nil || !bytes.Equal(before, after) {
+		r.t.Errorf("the first demo's state was changed: %v", err)
+	}
+	if status, code := r.callPatiently(r.key("DELTA_SANDBOX"), "http://sandbox.api.localhost/payments/charges"); status != http.StatusOK {
+		r.t.Errorf("a key of the first demo, after others were refused: %d %s", status, code)
+	}
+}
+
+// refuseRestore restores a backup of the running demo's MongoDB: over it, which is refused, and into another database.
+func (r *demoRun) refuseRestore() {
+	r.t.Helper()
+	store := regexp.MustCompile(`mongodb://\S+`).FindString(r.page.String())
+	backup := filepath.Join(r.t.TempDir(), "backup.jsonl")
+	run := func(arguments ...string) (int, string) {
+		var stderr bytes.Buffer
+		code := cli.Run(r.t.Context(), cli.Process{
+			Args: arguments, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Getenv: func(string) string { return "" },
+		}, wiring())
+		return code, stderr.String()
+	}
+	if code, said := run("dump", "--store", store, "-o", backup); code != 0 {
+		r.t.Fatalf("dump: %s", said)
+	}
+	code, said := run("restore", "--force", "--store", store, backup)
+	for _, want := range []string{"managers are connected", "127.0.0.1:", "stop all managers"} {
+		if code != 1 || !strings.Contains(said, want) {
+			r.t.Errorf("restore under managers: exit code %d, and the error lacks %q: %s", code, want, said)
+		}
+	}
+	if code, said := run("restore", "--store", strings.Replace(store, "/partnergate?", "/copy?", 1), backup); code != 0 || strings.Contains(said, "Warning") {
+		r.t.Errorf("restore beside it: exit code %d: %s", code, said)
+	}
+	r.login("dana@cobalt.example") // all is still there
+}
+
 // TestDemo is what `make run` shows, twice: the second run finds its data again.
 func TestDemo(t *testing.T) {
 	t.Parallel()
@@ -272,6 +331,7 @@ func TestDemo(t *testing.T) {
 	}
 	first.checkReports()
 	first.checkRevoke()
+	first.refuseSecond(data)
 	first.end()
 
 	second := startDemo(t, data, nil)
@@ -309,6 +369,7 @@ func TestDemoOnMongoDB(t *testing.T) {
 	first.login("dana@cobalt.example")
 	first.checkReports()
 	first.checkRevoke()
+	first.refuseRestore()
 	first.end()
 
 	second := startDemo(t, data, onMongoDB)

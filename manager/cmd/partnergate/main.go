@@ -9,14 +9,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/partnergate/partnergate/manager"
 	"github.com/partnergate/partnergate/manager/cli"
-	"github.com/partnergate/partnergate/manager/mongo"
 	"github.com/partnergate/partnergate/manager/server"
-	"github.com/partnergate/partnergate/manager/sqlite"
 	"github.com/partnergate/partnergate/portal"
 )
 
@@ -42,14 +39,10 @@ func folder() string {
 }
 
 func wiring() cli.Wiring {
-	return cli.Wiring{Server: server.Wiring{OpenStore: openStore, NewPortal: newPortal}}
-}
-
-func openStore(ctx context.Context, url string) (manager.Store, error) {
-	if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
-		return sqlite.Open(ctx, path)
+	return cli.Wiring{
+		Server:     server.Wiring{OpenStore: openForManager, NewPortal: newPortal},
+		OpenBeside: openBeside, OpenAlone: openAlone,
 	}
-	return mongo.Open(ctx, url)
 }
 
 func newPortal(service *manager.Service, publicURL, adminToken string, logger *slog.Logger) (http.Handler, error) {

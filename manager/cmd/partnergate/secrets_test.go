@@ -89,7 +89,7 @@ func TestNoSecretIsLeft(t *testing.T) {
 
 // dump keeps what a backup of the store has; as the store it has digests.
 func (r *secretsRun) dump(url string) {
-	store, err := wiring().Server.OpenStore(r.t.Context(), url)
+	store, err := wiring().OpenBeside(r.t.Context(), url)
 	r.must(err)
 	defer func() { r.must(store.Close()) }()
 	var file bytes.Buffer

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -100,6 +101,41 @@ func TestServeEndsAtOnce(t *testing.T) {
 	}
 	if err := <-polled; err != nil {
 		t.Errorf("the poll was cut off, and not answered: %v", err)
+	}
+}
+
+// TestServeAlone: one SQLite file is one manager's, until that one has ended in whatever way.
+func TestServeAlone(t *testing.T) {
+	t.Parallel()
+	store := "sqlite://" + t.TempDir() + "/serve.db"
+	serve := func() *process { return launch(t, "serve", "--listen", "127.0.0.1:0", "--store", store) }
+	first := serve()
+	first.await("manager is serving")
+	second := serve()
+	var said []string
+	for second.log.Scan() {
+		said = append(said, second.log.Text())
+	}
+	text := strings.Join(said, "\n")
+	if code := second.end(); code != 1 {
+		t.Errorf("exit code %d: %s", code, text)
+	}
+	for _, want := range []string{"serve.db is in use by process " + strconv.Itoa(first.command.Process.Pid), "stop that one", "another file", "MongoDB"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the error lacks %q: %s", want, text)
+		}
+	}
+	if err := first.command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	first.end()
+	third := serve()
+	third.await("manager is serving")
+	if err := third.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := third.end(); code != 0 {
+		t.Errorf("after the first was killed: exit code %d", code)
 	}
 }
 
