@@ -23,3 +23,13 @@ func tryLock(file *os.File) (bool, error) {
 	}
 	return false, fmt.Errorf("lock %s: %w", file.Name(), err)
 }
+
+// unlock comes before the file is closed: a process that is being started has a
+// copy of the file until it runs its program, which would keep the lock.
+func unlock(file *os.File) error {
+	err := syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK) {
+		return nil // it was never locked
+	}
+	return err
+}

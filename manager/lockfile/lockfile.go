@@ -53,7 +53,7 @@ func (l *Lock) Release() error {
 		return nil
 	}
 	l.note("")
-	return l.file.Close()
+	return errors.Join(unlock(l.file), l.file.Close())
 }
 
 // note says in the file who holds it. It is for people: the lock is the kernel's.
