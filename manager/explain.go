@@ -270,7 +270,7 @@ func (r *Subscription) standing(q *Question, operation string) string {
 	return "is " + string(s.State) + ", with the plan " + s.Plan
 }
 
-// explainLimits adds the limits that a request takes from, with what is granted of quotas.
+// explainLimits adds the limits that a request takes from, with what is spent of quotas.
 func (s *Service) explainLimits(ctx context.Context, e *explainer, q *Question) error {
 	uses, err := s.LimitUse(ctx, q.Partner, q.Environment)
 	if err != nil {
@@ -292,7 +292,7 @@ func (s *Service) explainLimits(ctx context.Context, e *explainer, q *Question) 
 			ours := u.Limit.Name == l.Name && (u.Subscription == "" || u.Subscription == e.Subscription) && (u.Application == "" || u.Application == q.Application)
 			if l.Quota != nil && ours {
 				use = u
-				words += fmt.Sprintf(", %d of them granted, resets at %s", u.Used, stamped(&u.ResetsAt))
+				words += fmt.Sprintf(", %d of them used, resets at %s", u.Used, stamped(&u.ResetsAt))
 			}
 		}
 		e.Limits, seen = append(e.Limits, use), append(seen, words)

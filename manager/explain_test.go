@@ -51,7 +51,7 @@ spec: {product: risk, environment: sandbox, plan: starter, state: requested}
 		last string // step
 		says string
 	}{
-		{"let through", ask("acme", "GET", "/pay/payments/17"), policy.Admitted, "limits", "throughput: 5 a second, burst 10; monthly: 10000 a month, 0 of them granted"},
+		{"let through", ask("acme", "GET", "/pay/payments/17"), policy.Admitted, "limits", "throughput: 5 a second, burst 10; monthly: 10000 a month, 0 of them used"},
 		{"by its key", withKey, policy.Admitted, "limits", "monthly"},
 		{"a key that is over", over, policy.CredentialExpired, "credential", "expired at 2026-03-01T13:00:00Z"},
 		{"a bad path", ask("acme", "GET", "/pay//x"), policy.PathNotCanonical, "path", "two ways"},

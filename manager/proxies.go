@@ -208,6 +208,19 @@ func (s *Service) gone(ctx context.Context, id string, now time.Time) (since tim
 	return since, !s.contacts.alive(heard, now)
 }
 
+// goneAt tells whether a proxy counts as gone at a time, and asks once for each.
+func (s *Service) goneAt(ctx context.Context, now time.Time) func(id string) bool {
+	known := map[string]bool{}
+	return func(id string) bool {
+		is, asked := known[id]
+		if !asked {
+			_, is = s.gone(ctx, id, now)
+			known[id] = is
+		}
+		return is
+	}
+}
+
 // alive tells whether a proxy that was heard of at a time counts as there.
 func (c *contacts) alive(heard, now time.Time) bool {
 	c.mu.Lock()

@@ -14,6 +14,7 @@ import (
 	"github.com/partnergate/partnergate/filters/policy"
 	"github.com/partnergate/partnergate/filters/wire"
 	"github.com/partnergate/partnergate/manager"
+	"github.com/partnergate/partnergate/manager/lease"
 )
 
 func TestOneProxyGetsTheWholeContract(t *testing.T) {
@@ -150,7 +151,8 @@ func TestProxiesThatAreGivenUpHoldNothing(t *testing.T) {
 
 func TestRetryCountsOnceAndGetsTheSameAnswer(t *testing.T) {
 	c := newClock()
-	s := newService(t, c)
+	store := openStore(t, filepath.Join(t.TempDir(), "policy.db"))
+	s := startService(t, c, store, slog.DiscardHandler)
 	leased(t, s)
 	p := newProcess(t, s, c, "one")
 	p.take(daily)
@@ -172,9 +174,8 @@ func TestRetryCountsOnceAndGetsTheSameAnswer(t *testing.T) {
 	if err != nil || len(page.Items) != 1 || page.Items[0].Proxy != p.name() {
 		t.Fatalf("requests %v, %v", page, err)
 	}
-	used, err := s.LimitUse(context.Background(), "globex", "sandbox")
-	if err != nil || granted(used, "daily") != 2 { // twice what was asked for
-		t.Fatalf("use %+v, %v", used, err)
+	if n := granted(t, store, daily, c.Now()); n != 2 { // twice what was asked for
+		t.Fatalf("%d are granted", n)
 	}
 	reliability.Record(t, reliability.Row{
 		Fault:    "a batch comes several times",
@@ -223,13 +224,69 @@ func TestLateRetryGetsNoGrants(t *testing.T) {
 	})
 }
 
-func granted(uses []manager.LimitUse, limit string) (n int64) {
-	for _, u := range uses {
-		if u.Limit.Name == limit {
-			n += u.Used
+// granted is how many tokens of a quota a day proxies have got.
+func granted(t *testing.T, store manager.Store, id string, now time.Time) int64 {
+	t.Helper()
+	buckets, err := store.Buckets(t.Context(), []string{id})
+	if err != nil || len(buckets) != 1 {
+		t.Fatalf("%d buckets, %v", len(buckets), err)
+	}
+	bucket, err := lease.Decode(policy.QuotaPerDay, buckets[0].State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := bucket.Granted(now.UnixMilli())
+	return n
+}
+
+// What a proxy holds of a quota and has not spent is left, until it is gone.
+func TestQuotaUseIsWhatIsSpent(t *testing.T) {
+	c := newClock()
+	store := openStore(t, filepath.Join(t.TempDir(), "policy.db"))
+	s := startService(t, c, store, slog.DiscardHandler)
+	leased(t, s)
+	expect := func(when string, want int64) {
+		t.Helper()
+		uses, err := s.LimitUse(t.Context(), "globex", "sandbox")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range uses {
+			if u.Limit.Name == "daily" && (u.Used != want || u.Remaining != 100-want) {
+				t.Errorf("%s: %d used and %d left, want %d used of 100", when, u.Used, u.Remaining, want)
+			}
 		}
 	}
-	return n
+	a, b := newProcess(t, s, c, "a"), newProcess(t, s, c, "b")
+	expect("before the first", 0)
+	for range 5 {
+		a.take(daily)
+	}
+	a.settle()
+	expect("granted", 0)
+	for range 3 {
+		a.take(daily)
+	}
+	expect("not told yet", 0)
+	a.settle()
+	expect("told", 3)
+	got := granted(t, store, daily, c.Now())
+	b.take(daily)
+	b.settle()
+	b.take(daily)
+	b.settle()
+	expect("told by two", 4)
+	c.advance(14 * time.Second)
+	b.sync()
+	expect("while it may be there", 4)
+	c.advance(2 * time.Second)
+	if got <= 3 {
+		t.Fatalf("a got %d: it has spent all", got)
+	}
+	expect("what a held is lost with it", got+1)
+	a.touched["globex/all"] = true
+	a.settle()
+	expect("it was there", 4)
 }
 
 func TestSequences(t *testing.T) {
@@ -334,6 +391,10 @@ func TestScopes(t *testing.T) {
 		p.take(id)
 	}
 	p.settle()
+	for _, id := range []string{each, whole} {
+		p.take(id)
+	}
+	p.settle()
 	uses, err := s.LimitUse(context.Background(), "globex", "sandbox")
 	if err != nil {
 		t.Fatal(err)
@@ -344,7 +405,7 @@ func TestScopes(t *testing.T) {
 	}
 	want := []string{
 		"daily all/ 0 of 100 until 2026-03-02", "few all/ 0 of 3 until 2026-04-01",
-		"each all/screening 2 of 50 until 2026-03-02", "whole / 2 of 70 until 2026-03-02",
+		"each all/screening 1 of 50 until 2026-03-02", "whole / 1 of 70 until 2026-03-02",
 		"monthly risk-sandbox/ 0 of 10000 until 2026-04-01",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {

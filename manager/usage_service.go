@@ -84,15 +84,15 @@ func (s *Service) span(from, to *time.Time) error {
 // Limits are a subscription's: those of its plan, with its overrides.
 func (s *Service) Limits(of *Subscription) []Limit { return s.current().limits(of) }
 
-// LimitUse is how much of a quota is granted in its current window. What
-// proxies hold and have not spent yet counts as used, since a proxy that dies
-// with it does not give it back.
+// LimitUse is how much of a quota is spent in its current window, as far as
+// proxies have told. What they hold of it and have not spent is left, until one
+// dies with it, which does not give it back.
 type LimitUse struct {
 	Limit        Limit
 	Subscription string // empty for a limit that counts for the whole partner
 	Application  string // empty but for a limit that counts for each application
-	Used         int64  // granted to proxies in this window
-	Remaining    int64  // not granted to anybody yet
+	Used         int64  // in this window
+	Remaining    int64  // of the contract, 0 at least
 	ResetsAt     time.Time
 }
 
@@ -106,6 +106,7 @@ func (s *Service) LimitUse(ctx context.Context, partner, environment string) ([]
 	if err != nil {
 		return nil, s.unavailable("Buckets", err)
 	}
+	gone := s.goneAt(ctx, now)
 	for i := range uses {
 		u, id := &uses[i], ids[i]
 		kind, requests, _ := u.Limit.contract()
@@ -116,8 +117,8 @@ func (s *Service) LimitUse(ctx context.Context, partner, environment string) ([]
 			}
 			buckets = buckets[1:]
 		}
-		granted, end := bucket.Granted(now.UnixMilli())
-		u.Used, u.Remaining, u.ResetsAt = granted, max(requests-granted, 0), time.UnixMilli(end).UTC()
+		spent, end := bucket.Spent(now.UnixMilli(), gone)
+		u.Used, u.Remaining, u.ResetsAt = spent, max(requests-spent, 0), time.UnixMilli(end).UTC()
 	}
 	return uses, nil
 }

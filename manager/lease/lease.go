@@ -135,6 +135,21 @@ func (b *Bucket) Granted(now int64) (tokens, windowEnd int64) {
 	return b.debited, b.windowEnd
 }
 
+// Spent is how many tokens of a quota are spent in the window that now lies in,
+// as far as proxies have told, and when that ends: those granted, less what their
+// holders had left when they last reported, or are being sent. What a proxy held
+// that is gone counts as spent.
+func (b *Bucket) Spent(now int64, gone func(proxy string) bool) (tokens, windowEnd int64) {
+	granted, windowEnd := b.Granted(now)
+	unspent := int64(0)
+	for i := range b.holders {
+		if h := &b.holders[i]; h.tokens > 0 && unspent < granted && !gone(h.proxy) {
+			unspent += min(h.tokens, granted-unspent)
+		}
+	}
+	return granted - unspent, windowEnd
+}
+
 // Step takes in what one proxy reports, and decides what it gets.
 func (b *Bucket) Step(in Input) Outcome {
 	if b.kind.Quota() {

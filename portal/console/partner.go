@@ -48,7 +48,7 @@ type subscriptionRow struct {
 	Acts                                         []actLink
 }
 
-// limitRow is a limit in words, with what of a quota is granted.
+// limitRow is a limit in words, with what of a quota is spent.
 type limitRow struct {
 	Name, Words string
 	Uses        []web.Use
