@@ -101,7 +101,7 @@ func checkToken(name string, role TokenRole, teams []string, expiresIn time.Dura
 		p.add(0, "teams", "a token of the role admin cannot be confined to teams, since it could make one that is not; choose another role")
 	}
 	if teams != nil && len(teams) == 0 {
-		p.add(0, "teams", "is empty, which would let the token at no product; name some or leave the field out for a token that is not confined")
+		p.add(0, "teams", "is empty, which would confine the token to no product; name some or leave the field out for a token that is not confined")
 	}
 	if len(teams) > maxTokenTeams {
 		p.addf(0, "teams", "there are %d; give at most %d", len(teams), maxTokenTeams)
