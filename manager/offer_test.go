@@ -113,7 +113,10 @@ func TestARequestThroughItsLife(t *testing.T) {
 	if got := summary(t, s, "acme", "sandbox"); !strings.HasSuffix(got, "\nrisk requested sandbox.example.test") {
 		t.Errorf("the catalog is\n%s", got)
 	}
-	wantCode(t, ask(), manager.CodeNotFound, "") // once is enough
+	version := s.PolicyVersion()
+	if err := ask(); err != nil || s.PolicyVersion() != version {
+		t.Errorf("asking again: %v, and version %d after %d; want no change", err, s.PolicyVersion(), version)
+	}
 	wantCode(t, put(manager.StateActive, ""), manager.CodeInvalid, "")
 	wantCode(t, put(manager.StateActive, "nothing"), manager.CodeInvalid, "")
 	if err := put(manager.StateEnded, ""); err != nil {
