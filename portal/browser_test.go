@@ -21,7 +21,8 @@ func TestTwoPartnersInTheBrowser(t *testing.T) {
 	for _, email := range []string{acmeAdmin, globexDev} {
 		b := newTab(t, e.server.URL)
 		b.open("/login")
-		b.through(chromedp.KeyEvent(email + kb.Tab + password + kb.Enter)) // the email has the focus
+		b.await("document.activeElement.id === 'email'") // browsers give it the focus after the page has loaded
+		b.through(chromedp.KeyEvent(email + kb.Tab + password + kb.Enter))
 		seen[email] = eval[[]string](b, "[...document.querySelectorAll('.product h2')].map((h) => h.textContent)")
 		listed := eval[int](b, "document.querySelectorAll('[data-product=payments]').length")
 		b.follow(`a[href^="/products/payments?"]`)

@@ -151,10 +151,11 @@ func (b *tab) glance(name, axe string) {
 	b.quiet()
 }
 
-// signIn types the token, which has the focus.
+// signIn types the token, once it has the focus.
 func (b *tab) signIn() {
 	b.t.Helper()
 	b.open("/admin/login")
+	b.await("document.activeElement.id === 'token'") // after the page has loaded
 	b.through(chromedp.KeyEvent(adminToken + kb.Enter))
 	if at := eval[string](b, "location.pathname"); at != "/admin" {
 		b.t.Fatalf("after signing in the browser is at %s", at)
@@ -172,7 +173,8 @@ func (b *tab) suspendAcme(e *estate) {
 	if !eval[bool](b, "window.samePage === true") {
 		b.t.Error("the search loaded the page anew")
 	}
-	b.follow(`#results a[href="/admin/partners/acme"]`)
+	b.await(`document.querySelector('#results a[href="/admin/partners/acme"]')`)
+	b.open("/admin/partners/acme") // a click may meet a row that a later answer replaces
 	listed := eval[int](b, "document.querySelectorAll('[data-operation]').length")
 	if want := e.callable("acme"); listed != want || want == 0 {
 		b.t.Errorf("the page lists %d callable operations, the portal %d", listed, want)
