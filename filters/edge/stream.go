@@ -79,9 +79,9 @@ func (s *Stream) Headers() [][2]string { return s.headers }
 // Request has not been read by the steps before.
 func (s *Stream) Adopted() bool { return s.before.Stage != policy.StageNone }
 
-// Policy is the snapshot to decide by, none older than what the filter before
-// decided by; nil where there is none, or where the
-// one that is there is too old: code says which.
+// Policy is the snapshot to decide by, no older than that of the filter before;
+// nil where there is none, or where the one that is there is too old: code says
+// which.
 func (s *Stream) Policy() (snapshot *policy.Snapshot, code policy.Code) {
 	r := &s.edge.replica
 	if r.snapshot == nil || s.Decision.PolicyVersion > r.version() {

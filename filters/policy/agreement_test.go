@@ -24,14 +24,7 @@ var (
 func TestSurfaceIsWhatDecideAdmits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		src := drawSource(t)
-		built, err := policy.Build(src, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		snapshot, err := built.Load(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		snapshot := build(t, src)
 		for _, c := range src.Credentials {
 			agree(t, src, snapshot, &c)
 		}

@@ -14,8 +14,8 @@ import (
 func TestConfirmDecidesAsTheNewPolicyDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		src := drawSource(t)
-		before := mustBuild(t, src)
-		after := mustBuild(t, lessOf(t, src))
+		before := build(t, src)
+		after := build(t, lessOf(t, src))
 		for _, c := range src.Credentials {
 			for _, p := range src.Products {
 				for _, o := range p.Operations {
@@ -29,18 +29,6 @@ func TestConfirmDecidesAsTheNewPolicyDoes(t *testing.T) {
 			}
 		}
 	})
-}
-
-func mustBuild(t *rapid.T, src *policy.Source) *policy.Snapshot {
-	built, err := policy.Build(src, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := built.Load(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // lessOf is the next version of src, with some things taken away.

@@ -2,7 +2,8 @@ package policy_test
 
 import (
 	"slices"
-	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/partnergate/partnergate/filters/policy"
 )
@@ -83,7 +84,7 @@ func addKey(src *policy.Source, id, partner, environment string) *policy.SourceC
 	return &src.Credentials[len(src.Credentials)-1]
 }
 
-func build(t testing.TB, src *policy.Source) *policy.Snapshot {
+func build(t rapid.TB, src *policy.Source) *policy.Snapshot {
 	t.Helper()
 	built, err := policy.Build(src, nil)
 	if err != nil {
